@@ -1,0 +1,193 @@
+"""The edges of the core, as protocols: what it needs from a market feed, a broker and a store.
+
+`helpers/lean_market.py`, `helpers/lean_broker.py` and `helpers/lean_store.py` implement them on LEAN; nothing else reaches an order
+method.  Times are naive New York.  Every price may be None: absent is never replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from core.vocabulary import Instrument, OrderLeg, OrderStatus, Right
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RawBar:
+    """A real (never filled-forward) minute bar of trades; end is the minute's end, prices in points."""
+
+    end: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+@dataclass(frozen=True, slots=True)
+class RawQuote:
+    """A real minute of quotes: last bid and ask, lowest bid, highest ask. None = absent (a bid of 0 is None)."""
+
+    end: datetime
+    bid: float | None
+    ask: float | None
+    low_bid: float | None
+    high_ask: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RawChain:
+    """Contracts of one option root that have a real quote in this minute, as columns (n,); NaN = absent side."""
+
+    end: datetime
+    instruments: tuple[Instrument, ...]
+    strike: Floats
+    is_call: npt.NDArray[np.bool_]
+    bid: Floats
+    ask: Floats
+
+
+class MarketFeed(Protocol):
+    """One closed minute as the engine delivered it, and history on request."""
+
+    @property
+    def time(self) -> datetime: ...
+
+    def bar(self, symbol: str) -> RawBar | None: ...
+
+    def quote(self, symbol: str) -> RawQuote | None: ...
+
+    def chain(self, root: str, expiry: date) -> RawChain | None:
+        """Return this minute's contracts of exactly that exchange date and root; None when the slice has none."""
+
+    def listed(self, root: str) -> Mapping[date, int]:
+        """Return the number of contracts per expiry in today's universe; empty when the prior day's universe is missing."""
+
+    def halted(self) -> frozenset[str]: ...
+
+    def minute_history(self, symbol: str, since: datetime) -> Sequence[RawBar]: ...
+
+    def daily_history(self, symbol: str, sessions: int) -> Sequence[RawBar]:
+        """Return at most that many daily bars that ended before today's open, oldest first."""
+
+
+class OrderType(StrEnum):
+    COMBO_LIMIT = "COMBO_LIMIT"
+    LIMIT = "LIMIT"
+    MARKET = "MARKET"
+    MARKET_ON_CLOSE = "MARKET_ON_CLOSE"
+
+
+class TimeInForce(StrEnum):
+    DAY = "DAY"
+    GTC = "GTC"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """One order as the gateway decided it.
+
+    legs carry the signed quantities of the whole order; units is their greatest common factor (> 0).  net_cash is the limit
+    per unit in points, + a credit to receive, - a debit to pay, None for a market order; it is on the tick grid already.
+    """
+
+    order: str
+    type: OrderType
+    tif: TimeInForce
+    legs: tuple[OrderLeg, ...]
+    units: int
+    net_cash: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOrder:
+    """What the broker says of one working or past order; filled is signed contracts per symbol."""
+
+    order: str
+    status: OrderStatus
+    legs: Mapping[str, int]
+    filled: Mapping[str, int]
+    average_price: Mapping[str, float]
+    fees_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The broker's own figures: settled and unsettled cash in micro-dollars, its equity in USD, and its margin where it repeats."""
+
+    cash_u6: int
+    unsettled_u6: int
+    equity_usd: float
+    margin_used_usd: float | None = None
+    margin_remaining_usd: float | None = None
+
+
+class Broker(Protocol):
+    """The only way to an order. Every method may be called at any time; events arrive through the queue, not as return values."""
+
+    def send(self, request: OrderRequest) -> None: ...
+
+    def cancel(self, order: str) -> None: ...
+
+    def position(self, symbol: str) -> int:
+        """Return the signed holding of one symbol, read by direct key (an expired contract is still there until it settles)."""
+
+    def positions(self) -> Mapping[str, int]:
+        """Return all non-zero holdings by iterating; finds foreign ones. Meaningful in the session only."""
+
+    def mark_price(self, symbol: str) -> float:
+        """Return the price that the broker's own equity uses for a symbol."""
+
+    def open_orders(self) -> Iterable[BrokerOrder]: ...
+
+    def find(self, order: str) -> BrokerOrder | None:
+        """Return what the broker knows of an order of ours; None when it knows nothing."""
+
+    def account(self) -> Account: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a brokerage can do: order types, and the fee reserve per contract by option root or '' for shares (USD)."""
+
+    name: str
+    order_types: frozenset[OrderType]
+    instruments: frozenset[str]
+
+
+class Store(Protocol):
+    """Named blobs that outlive the run. `durable` returns only after the bytes would survive the death of the process."""
+
+    def read(self, key: str) -> bytes | None: ...
+
+    def save(self, key: str, payload: bytes) -> None: ...
+
+    def durable(self, key: str, payload: bytes) -> None: ...
+
+    def keys(self, prefix: str) -> Sequence[str]: ...
+
+
+__all__ = [
+    "Account",
+    "Broker",
+    "BrokerOrder",
+    "Capabilities",
+    "Floats",
+    "MarketFeed",
+    "OrderRequest",
+    "OrderType",
+    "RawBar",
+    "RawChain",
+    "RawQuote",
+    "Right",
+    "Store",
+    "TimeInForce",
+]
