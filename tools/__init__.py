@@ -1,0 +1,1 @@
+"""The command line: runners, run folders, report, benchmarks.  May use every other package; none of them uses it."""
