@@ -1,0 +1,105 @@
+"""Time of a run: UTC is the master, the algorithm sees its own zone, data is addressed by New York minutes.
+
+Two times differ on purpose.  `utc`/`time` is what the algorithm is told; `stamp` counts the minutes up to which market
+data has been delivered.  A scheduled event between two slices runs at its own time on the data of the slice before it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+NEW_YORK: Final = "America/New_York"
+MINUTES_PER_DAY: Final = 1440
+ONE_DAY: Final = timedelta(days=1)
+MINUTE_OFFSETS: Final = tuple(timedelta(minutes=minute) for minute in range(2 * MINUTES_PER_DAY + 1))
+
+
+class Zone:
+    """Conversions between naive local time and naive UTC, remembered per day: the offset changes twice a year."""
+
+    __slots__ = ("_info", "_of_local_day", "_of_utc_day", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._info = ZoneInfo(name)
+        self._of_utc_day: dict[int, timedelta | None] = {}
+        self._of_local_day: dict[int, timedelta | None] = {}
+
+    def local(self, utc: datetime) -> datetime:
+        """Return the zone's wall time of a UTC moment."""
+        day = utc.toordinal()
+        try:
+            offset = self._of_utc_day[day]
+        except KeyError:
+            midnight = datetime.fromordinal(day)
+            first = self._slow_local(midnight) - midnight
+            last = self._slow_local(midnight + ONE_DAY) - midnight - ONE_DAY
+            offset = self._of_utc_day[day] = first if first == last else None
+        return utc + offset if offset is not None else self._slow_local(utc)
+
+    def utc(self, local: datetime) -> datetime:
+        """Return the UTC moment of a wall time; the first of two in the autumn, the shifted one in the spring gap."""
+        day = local.toordinal()
+        try:
+            offset = self._of_local_day[day]
+        except KeyError:
+            midnight = datetime.fromordinal(day)
+            first = self._slow_utc(midnight) - midnight
+            last = self._slow_utc(midnight + ONE_DAY) - midnight - ONE_DAY
+            offset = self._of_local_day[day] = first if first == last else None
+        return local + offset if offset is not None else self._slow_utc(local)
+
+    def _slow_local(self, utc: datetime) -> datetime:
+        return utc.replace(tzinfo=UTC).astimezone(self._info).replace(tzinfo=None)
+
+    def _slow_utc(self, local: datetime) -> datetime:
+        return local.replace(tzinfo=self._info).astimezone(UTC).replace(tzinfo=None)
+
+
+_ZONES: dict[str, Zone] = {}
+
+
+def zone(name: str) -> Zone:
+    """Return the shared zone of that name."""
+    found = _ZONES.get(name)
+    if found is None:
+        found = _ZONES[name] = Zone(name)
+    return found
+
+
+def stamp_of(day: date, minute: int) -> int:
+    """Return the data stamp of a New York minute: minutes since day 0 of the calendar."""
+    return day.toordinal() * MINUTES_PER_DAY + minute
+
+
+def date_of_stamp(stamp: int) -> date:
+    return date.fromordinal(stamp // MINUTES_PER_DAY)
+
+
+class EngineClock:
+    """The one clock of a run."""
+
+    __slots__ = ("_zone", "new_york", "stamp", "time", "utc")
+
+    def __init__(self, start: datetime, zone_name: str = NEW_YORK) -> None:
+        self.new_york = zone(NEW_YORK)
+        self._zone = zone(zone_name)
+        self.time = start
+        self.utc = self._zone.utc(start)
+        self.stamp = 0
+
+    @property
+    def zone(self) -> Zone:
+        """The algorithm's zone."""
+        return self._zone
+
+    def set_zone(self, name: str) -> None:
+        """Change the algorithm's zone; its wall time stays, as LEAN does it before the start date is final."""
+        self._zone = zone(name)
+        self.utc = self._zone.utc(self.time)
+
+    def set_utc(self, utc: datetime) -> None:
+        self.utc = utc
+        self.time = self._zone.local(utc)
