@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from core.vocabulary import Instrument, OrderLeg, OrderStatus, Right
+from core.vocabulary import BrokerEvent, Instrument, OrderLeg, OrderStatus, Right
 
 Floats = npt.NDArray[np.float64]
 
@@ -131,9 +131,10 @@ class Account:
 
 
 class Broker(Protocol):
-    """The only way to an order. Every method may be called at any time; events arrive through the queue, not as return values."""
+    """The only way to an order. Every method may be called at any time; reports arrive through the queue."""
 
-    def send(self, request: OrderRequest) -> None: ...
+    def send(self, request: OrderRequest) -> Sequence[BrokerEvent]:
+        """Send one order; returns only refusals that the broker states in its answer and not as an event."""
 
     def cancel(self, order: str) -> None: ...
 

@@ -1,0 +1,169 @@
+"""The broker side of the LEAN edge: the only file that calls an order method.
+
+Signs.  The core speaks in net cash per unit.  Net cash received is a sale: the legs are written as the inverse of what we trade, with quantity -n and
+limit +credit.  Net cash paid is a purchase: legs as we trade them, +n, limit +debit.  So the limit is always above 0; LEAN accepts a wrong sign in silence
+and fills it at once, and brokers differ on negative limits.
+"""
+
+from __future__ import annotations
+
+from AlgorithmImports import *  # noqa: F403
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from core.ports import Account, BrokerOrder, OrderRequest, OrderType as PlanType, TimeInForce as PlanTif
+from core.vocabulary import BrokerEvent, OrderStatus as Status, SettlementEvent, to_u6
+from helpers.lean_market import LeanMarket
+
+_STATUS: dict[int, Status] = {
+    int(OrderStatus.NEW): Status.SUBMITTED,
+    int(OrderStatus.SUBMITTED): Status.SUBMITTED,
+    int(OrderStatus.PARTIALLY_FILLED): Status.PARTIAL,
+    int(OrderStatus.FILLED): Status.FILLED,
+    int(OrderStatus.CANCELED): Status.CANCELLED,
+    int(OrderStatus.NONE): Status.SUBMITTED,
+    int(OrderStatus.INVALID): Status.INVALID,
+    int(OrderStatus.CANCEL_PENDING): Status.CANCEL_PENDING,
+    int(OrderStatus.UPDATE_SUBMITTED): Status.UPDATED,
+}
+
+
+class LeanBroker:
+    """`core.ports.Broker` over the algorithm's order methods, portfolio and transactions."""
+
+    def __init__(self, algorithm: QCAlgorithm, market: LeanMarket, *, margin_repeats: bool) -> None:
+        """margin_repeats: whether the engine's margin may be read (live and paper; in a backtest it differs between identical runs)."""
+        self._algorithm = algorithm
+        self._market = market
+        self._margin_repeats = margin_repeats
+        self._tickets: dict[str, list[OrderTicket]] = {}
+
+    # --------------------------------------------------------------------------------------------------------------- orders
+
+    def send(self, request: OrderRequest) -> list[BrokerEvent]:
+        """Send one order. Returns the refusals that LEAN states only in the ticket; everything else arrives as an event."""
+        algorithm, tag = self._algorithm, request.order
+        properties = OrderProperties()
+        properties.time_in_force = TimeInForce.DAY if request.tif is PlanTif.DAY else TimeInForce.GOOD_TIL_CANCELED
+        if request.type is PlanType.COMBO_LIMIT:
+            assert request.net_cash is not None
+            sale = request.net_cash > 0
+            ratio_sign = -1 if sale else 1
+            legs = [Leg.create(self._lean(leg.symbol), ratio_sign * leg.qty // request.units) for leg in request.legs]
+            units = -request.units if sale else request.units
+            tickets = list(algorithm.combo_limit_order(legs, units, abs(request.net_cash), tag=tag, order_properties=properties))
+        else:
+            leg = request.legs[0]
+            symbol = self._lean(leg.symbol)
+            if request.type is PlanType.LIMIT:
+                assert request.net_cash is not None
+                price = abs(request.net_cash)
+                tickets = [algorithm.limit_order(symbol, leg.qty, price, tag=tag, order_properties=properties)]
+            elif request.type is PlanType.MARKET:
+                tickets = [algorithm.market_order(symbol, leg.qty, tag=tag, order_properties=properties)]
+            else:
+                tickets = [algorithm.market_on_close_order(symbol, leg.qty, tag=tag, order_properties=properties)]
+        self._tickets[tag] = tickets
+        return self._refusals(request, tickets)
+
+    def _refusals(self, request: OrderRequest, tickets: list[OrderTicket]) -> list[BrokerEvent]:
+        """LEAN answers a failed pre-check with one invalid ticket and no event; the text stands on the last ticket only."""
+        if not any(ticket.status == OrderStatus.INVALID for ticket in tickets):
+            return []
+        text = str(tickets[-1].submit_request.response.error_message or "")
+        now = self._algorithm.time
+        return [BrokerEvent(request.order, leg.symbol, Status.INVALID, 0, 0, 0, now, text) for leg in request.legs]
+
+    def _lean(self, text: str) -> Symbol:
+        symbol = self._market.symbol(text)
+        assert symbol is not None, f"{text}: no symbol of this run has this text"
+        return symbol
+
+    def cancel(self, order: str) -> None:
+        for ticket in self._known_tickets(order):
+            if ticket.status not in (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.INVALID):
+                ticket.cancel()
+                return  # one leg cancels the whole group
+
+    def _known_tickets(self, order: str) -> list[OrderTicket]:
+        known = self._tickets.get(order)
+        if known is None:  # an order of a process that died
+            known = [ticket for ticket in self._algorithm.transactions.get_order_tickets() if ticket.tag == order]
+            self._tickets[order] = known
+        return known
+
+    # ------------------------------------------------------------------------------------------------------------- positions
+
+    def position(self, symbol: str) -> int:
+        lean = self._market.symbol(symbol)
+        securities = self._algorithm.securities
+        if lean is None or not securities.contains_key(lean):
+            return 0
+        return int(self._algorithm.portfolio[lean].quantity)
+
+    def positions(self) -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        for holding in self._algorithm.portfolio.values():
+            if holding.invested:
+                found[self._market.instrument(holding.symbol).symbol] = int(holding.quantity)
+        return dict(sorted(found.items()))
+
+    def mark_price(self, symbol: str) -> float:
+        return float(self._algorithm.securities[self._lean(symbol)].price)
+
+    def account(self) -> Account:
+        portfolio = self._algorithm.portfolio
+        return Account(
+            to_u6(float(portfolio.cash)),
+            to_u6(float(portfolio.unsettled_cash)),
+            float(portfolio.total_portfolio_value),
+            float(portfolio.total_margin_used) if self._margin_repeats else None,
+            float(portfolio.margin_remaining) if self._margin_repeats else None,
+        )
+
+    # ---------------------------------------------------------------------------------------------------------- order queries
+
+    def open_orders(self) -> Iterable[BrokerOrder]:
+        tags = dict.fromkeys(str(order.tag) for order in self._algorithm.transactions.get_open_orders())
+        return [order for tag in tags if (order := self.find(tag)) is not None]
+
+    def find(self, order: str) -> BrokerOrder | None:
+        tickets = self._known_tickets(order)
+        if not tickets:
+            return None
+        texts = [self._market.instrument(ticket.symbol).symbol for ticket in tickets]
+        statuses = [_STATUS[int(ticket.status)] for ticket in tickets]
+        fees = 0.0
+        for ticket in tickets:
+            fees += sum(float(event.order_fee.value.amount) for event in ticket.order_events)
+        return BrokerOrder(
+            order,
+            _worst(statuses),
+            {text: int(ticket.quantity) for text, ticket in zip(texts, tickets, strict=True)},
+            {text: int(ticket.quantity_filled) for text, ticket in zip(texts, tickets, strict=True)},
+            {text: float(ticket.average_fill_price) for text, ticket in zip(texts, tickets, strict=True)},
+            fees,
+        )
+
+    # ---------------------------------------------------------------------------------------------------------------- events
+
+    def translate(self, event: OrderEvent) -> BrokerEvent | SettlementEvent:
+        """Turn LEAN's event into ours. Settlement of an expired contract has price 0 and no tag: it is never a fill."""
+        order = self._algorithm.transactions.get_order_by_id(event.order_id)
+        text = self._market.instrument(event.symbol).symbol
+        now: datetime = self._algorithm.time
+        if order.type == OrderType.OPTION_EXERCISE:
+            return SettlementEvent(text, int(event.fill_quantity), None, bool(event.is_assignment), now)
+        status = _STATUS[int(event.status)]
+        price = to_u6(float(event.fill_price)) if event.fill_quantity != 0 else 0
+        fee = to_u6(float(event.order_fee.value.amount))
+        return BrokerEvent(str(order.tag), text, status, int(event.fill_quantity), price, fee, now, str(event.message or ""))
+
+
+def _worst(statuses: list[Status]) -> Status:
+    """The status of a group: invalid if one leg is, final only when all legs are."""
+    for status in (Status.INVALID, Status.SUBMITTED, Status.UPDATED, Status.CANCEL_PENDING, Status.PARTIAL, Status.CANCELLED):
+        if status in statuses:
+            return status
+    return Status.FILLED

@@ -1,0 +1,219 @@
+"""The market side of the LEAN edge: turns a slice into the core's feed, and LEAN symbols into instruments and back.
+
+All subscriptions are made with `fill_forward=False`: what stands in a slice is real, what does not is missing, and its age grows.  Quotes come from
+`slice.quote_bars` and the slice's chains only, because `security.bid_price` keeps an old bid when the bid is gone.
+"""
+
+from __future__ import annotations
+
+from AlgorithmImports import *  # noqa: F403  LEAN's own convention; the imports below win over what the star brings
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+import numpy as np
+
+from core.ports import RawBar, RawChain, RawQuote
+from core.vocabulary import Instrument, Right
+
+_CENT = 0.01
+
+
+class LeanMarket:
+    """`core.ports.MarketFeed` over the slice of the present minute."""
+
+    def __init__(self, algorithm: QCAlgorithm) -> None:
+        self._algorithm = algorithm
+        self._symbols: dict[str, Symbol] = {}
+        self._instruments: dict[Symbol, Instrument] = {}
+        self._canonical: dict[str, Symbol] = {}
+        self._index_of_root: dict[str, str] = {}
+        self._listed: dict[str, dict[Symbol, date]] = {}
+        self._listed_on: dict[str, date] = {}
+        self._slice: Slice | None = None
+        self._slice_time = datetime.min
+        self._halted: frozenset[str] = frozenset()
+
+    # ------------------------------------------------------------------------------------------- subscriptions, identities
+
+    def add_share(self, ticker: str, symbol: Symbol) -> None:
+        self._symbols[ticker] = symbol
+        self._instruments[symbol] = Instrument(ticker, ticker, tick=_CENT)
+
+    def add_index(self, ticker: str, symbol: Symbol) -> None:
+        self._symbols[ticker] = symbol
+
+    def add_chain(self, root: str, underlying: str, canonical: Symbol) -> None:
+        self._canonical[root] = canonical
+        self._index_of_root[root] = underlying
+        self._listed[root] = {}
+
+    def symbol(self, text: str) -> Symbol | None:
+        """Return LEAN's symbol for the core's text of it, None when this run has never seen it."""
+        return self._symbols.get(text)
+
+    def restore(self, text: str, identifier: str) -> None:
+        """Make a contract of an earlier run known again: its text, and `str(symbol.id)` as the snapshot kept it."""
+        if text not in self._symbols:
+            self._know(self._algorithm.symbol(identifier))
+
+    def identifier(self, text: str) -> str:
+        """Return `str(symbol.id)`, the only form of a symbol that survives a restart."""
+        return str(self._symbols[text].id)
+
+    def instrument(self, symbol: Symbol) -> Instrument:
+        known = self._instruments.get(symbol)
+        return known if known is not None else self._know(symbol)
+
+    def _know(self, symbol: Symbol) -> Instrument:
+        text = str(symbol.value)
+        if symbol.security_type in (SecurityType.OPTION, SecurityType.INDEX_OPTION, SecurityType.FUTURE_OPTION):
+            properties = self._algorithm.securities[symbol].symbol_properties
+            is_call = symbol.id.option_right == OptionRight.CALL
+            instrument = Instrument(
+                text,
+                str(symbol.underlying.value),
+                multiplier=int(properties.contract_multiplier),
+                tick=float(properties.minimum_price_variation),
+                right=Right.CALL if is_call else Right.PUT,
+                strike=float(symbol.id.strike_price),
+                expiry=symbol.id.date.date(),
+            )
+        else:
+            instrument = Instrument(text, text, tick=_CENT)
+        self._symbols[text] = symbol
+        self._instruments[symbol] = instrument
+        return instrument
+
+    def securities_changed(self, changes: SecurityChanges, today: date) -> None:
+        """Follow the daily universe: LEAN says nothing when the prior day's file is missing, so silence must be visible here."""
+        for security in changes.added_securities:
+            symbol = security.symbol
+            root = self._root(symbol)
+            if root is not None:
+                self._listed[root][symbol] = symbol.id.date.date()
+                self._listed_on[root] = today
+        for security in changes.removed_securities:
+            symbol = security.symbol
+            root = self._root(symbol)
+            if root is not None:
+                self._listed[root].pop(symbol, None)
+
+    def _root(self, symbol: Symbol) -> str | None:
+        if symbol.security_type not in (SecurityType.OPTION, SecurityType.INDEX_OPTION):
+            return None
+        root = str(symbol.id.symbol)
+        return root if root in self._listed and not symbol.is_canonical() else None
+
+    # ------------------------------------------------------------------------------------------------------------ one minute
+
+    def absorb(self, data: Slice) -> None:
+        self._slice = data
+        self._slice_time = self._algorithm.time
+
+    @property
+    def time(self) -> datetime:
+        return self._algorithm.time
+
+    def _current(self) -> Slice | None:
+        """The slice of this very minute; an older one is history and must not be read as new."""
+        return self._slice if self._slice_time == self._algorithm.time else None
+
+    def bar(self, symbol: str) -> RawBar | None:
+        data, lean = self._current(), self._symbols.get(symbol)
+        if data is None or lean is None:
+            return None
+        bar = data.bars.get(lean)
+        if bar is None or bar.is_fill_forward:
+            return None
+        return RawBar(bar.end_time, bar.open, bar.high, bar.low, bar.close, float(bar.volume))
+
+    def quote(self, symbol: str) -> RawQuote | None:
+        data, lean = self._current(), self._symbols.get(symbol)
+        if data is None or lean is None:
+            return None
+        bar = data.quote_bars.get(lean)
+        if bar is None or bar.is_fill_forward:
+            return None
+        bid, ask = bar.bid, bar.ask
+        return RawQuote(
+            bar.end_time,
+            _present(bid.close) if bid is not None else None,
+            _present(ask.close) if ask is not None else None,
+            _present(bid.low) if bid is not None else None,
+            _present(ask.high) if ask is not None else None,
+        )
+
+    def chain(self, root: str, expiry: date) -> RawChain | None:
+        data, canonical = self._current(), self._canonical.get(root)
+        if data is None or canonical is None:
+            return None
+        chain = data.option_chains.get(canonical)
+        if chain is None:
+            return None
+        known = self._instruments
+        rows: list[tuple[Instrument, float, float]] = []
+        for contract in chain:
+            instrument = known.get(contract.symbol) or self._know(contract.symbol)
+            if instrument.expiry == expiry:
+                rows.append((instrument, contract.bid_price, contract.ask_price))
+        if not rows:
+            return None
+        rows.sort(key=_by_side_and_strike)
+        bid = np.array([row[1] for row in rows], dtype=np.float64)
+        ask = np.array([row[2] for row in rows], dtype=np.float64)
+        bid[bid <= 0] = np.nan
+        ask[ask <= 0] = np.nan
+        return RawChain(
+            self.time,
+            tuple(row[0] for row in rows),
+            np.array([row[0].strike for row in rows], dtype=np.float64),
+            np.array([row[0].right is Right.CALL for row in rows], dtype=np.bool_),
+            bid,
+            ask,
+        )
+
+    def listed(self, root: str) -> Mapping[date, int]:
+        today = self.time.date()
+        if self._listed_on.get(root) != today:
+            return {}
+        counts: dict[date, int] = {}
+        for expiry in self._listed[root].values():
+            if expiry >= today:
+                counts[expiry] = counts.get(expiry, 0) + 1
+        return counts
+
+    def halted(self) -> frozenset[str]:
+        return self._halted
+
+    # --------------------------------------------------------------------------------------------------------------- history
+
+    def minute_history(self, symbol: str, since: datetime) -> Sequence[RawBar]:
+        lean = self._symbols.get(symbol)
+        if lean is None:
+            return ()
+        bars = self._algorithm.history[TradeBar](lean, since, self.time, Resolution.MINUTE, fill_forward=False)
+        return tuple(_raw(bar) for bar in bars)
+
+    def daily_history(self, symbol: str, sessions: int) -> Sequence[RawBar]:
+        lean = self._symbols.get(symbol)
+        if lean is None:
+            return ()
+        midnight = datetime.combine(self.time.date(), datetime.min.time())
+        # Two calendar days a session cover weekends and holidays; LEAN's own counting of daily bars would include today's.
+        since = midnight - timedelta(days=2 * sessions + 10)
+        bars = self._algorithm.history[TradeBar](lean, since, midnight, Resolution.DAILY, fill_forward=False)
+        return tuple(_raw(bar) for bar in bars)[-sessions:]
+
+
+def _present(price: float) -> float | None:
+    """LEAN writes an absent side as 0; zero is never a price."""
+    return price if price > 0 else None
+
+
+def _raw(bar: TradeBar) -> RawBar:
+    return RawBar(bar.end_time, bar.open, bar.high, bar.low, bar.close, float(bar.volume))
+
+
+def _by_side_and_strike(row: tuple[Instrument, float, float]) -> tuple[bool, float]:
+    return row[0].right is Right.CALL, row[0].strike
