@@ -1,8 +1,9 @@
 """What each brokerage can do, and what a contract costs there at most.
 
-Order types are those that LEAN's brokerage model accepts (Common/Brokerages/*BrokerageModel.cs); `main.py` sets the model, so a missing type is known
-before the first order.  The fee reserve is ours: one figure per contract and side for all brokerages, above what each of them charges, because the
-size of a trade must not change with the fee schedule of the day.
+Order types are those that LEAN's brokerage model accepts (Common/Brokerages/*BrokerageModel.cs); `main.py` sets the
+model, so a missing type is known before the first order.  The fee reserve is ours: one figure per contract and side
+for all brokerages, above what each of them charges, because the size of a trade must not change with the fee schedule
+of the day.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ FEE_RESERVE_USD: Final[Mapping[str, float]] = MappingProxyType(
 
 
 def missing_capabilities(brokerage: Brokerage, needed: frozenset[OrderType]) -> tuple[str, ...]:
-    """Return the order types that a strategy needs and this brokerage cannot do, sorted; empty when it can start there."""
+    """Return the order types that a strategy needs and this brokerage cannot do, sorted; empty when it can start
+    there.
+    """
     return tuple(sorted(kind.value for kind in needed - CAPABILITIES[brokerage].order_types))
 
 
@@ -75,7 +78,9 @@ def fee_reserve_usd(instrument: Instrument) -> float:
     reserve = FEE_RESERVE_USD.get(instrument.root) if instrument.kind is Kind.OPTION else None
     if reserve is None:
         known = ", ".join(FEE_RESERVE_USD)
-        raise ValueError(f"fee reserve of {instrument.symbol!r}: expected an option of {known}. Add its root to FEE_RESERVE_USD.")
+        raise ValueError(
+            f"fee reserve of {instrument.symbol!r}: expected an option of {known}. Add its root to FEE_RESERVE_USD."
+        )
     return reserve
 
 

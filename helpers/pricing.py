@@ -1,10 +1,12 @@
 """Black-76 prices, implied volatility and delta of European options, on numpy columns.
 
-Every array is a column over contracts, shape (n,).  Prices and strikes in points of the underlying, volatility 0.18 = 18 % a year, years of
-31,536,000 s to settlement, discount = present value of 1 at settlement.  Unknown is NaN and stays NaN; nothing is replaced by a constant.
+Every array is a column over contracts, shape (n,).  Prices and strikes in points of the underlying, volatility 0.18 =
+18 % a year, years of 31,536,000 s to settlement, discount = present value of 1 at settlement.  Unknown is NaN and
+stays NaN; nothing is replaced by a constant.
 
-The engine's own Greeks never decide: its theta is per year and its far wings do not converge.  The normal distribution comes from `math.erfc`,
-exact to the last bits in both tails; importing scipy for it would cost more time than a session's pricing.
+The engine's own Greeks never decide: its theta is per year and its far wings do not converge.  The normal
+distribution comes from `math.erfc`, exact to the last bits in both tails; importing scipy for it would cost more time
+than a session's pricing.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from core.market import Chain, Session
+from core.vocabulary import Instrument, Right
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.intp]
 
 SECONDS_PER_YEAR: Final = 31_536_000
 FORWARD_STRIKES: Final = 3
@@ -38,8 +42,10 @@ _RELATIVE_STEP: Final = 1e-9  # of a quadratic step: what is left after it is ro
 
 
 def seconds_between(start: datetime, end: datetime) -> float:
-    """Return the seconds that really pass between two naive New York times: a day of a clock change has 23 or 25 hours."""
-    return (end.replace(tzinfo=_NEW_YORK).astimezone(UTC) - start.replace(tzinfo=_NEW_YORK).astimezone(UTC)).total_seconds()
+    """Return the seconds that really pass between two naive New York times; a clock change moves them by an hour."""
+    return (
+        end.replace(tzinfo=_NEW_YORK).astimezone(UTC) - start.replace(tzinfo=_NEW_YORK).astimezone(UTC)
+    ).total_seconds()
 
 
 def years_to(settlement: datetime, now: datetime, *, min_s: int) -> float:
@@ -60,10 +66,13 @@ def discount_factor(rate_pct: float, years: float) -> float:
 def normal_cdf(x: Floats) -> Floats:
     """Return the standard normal distribution function, exact to a few units in the last place in both tails."""
     scaled = (x * (-1.0 / _SQRT_2)).tolist()
-    return 0.5 * np.fromiter(map(math.erfc, scaled), np.float64, len(scaled))
+    tails: Floats = np.fromiter(map(math.erfc, scaled), np.float64, len(scaled))
+    return 0.5 * tails
 
 
-def black_price(strike: Floats, is_call: Bools, forward: float, volatility: Floats, years: float, discount: float) -> Floats:
+def black_price(
+    strike: Floats, is_call: Bools, forward: float, volatility: Floats, years: float, discount: float
+) -> Floats:
     """Return Black-76 present values.  A volatility of 0 gives the intrinsic value, NaN gives NaN."""
     deviation = volatility * math.sqrt(years)
     sign = np.where(is_call, 1.0, -1.0)
@@ -75,20 +84,22 @@ def black_price(strike: Floats, is_call: Bools, forward: float, volatility: Floa
 
 
 def black_delta(strike: Floats, is_call: Bools, forward: float, volatility: Floats, years: float) -> Floats:
-    """Return delta to the forward, undiscounted: calls in (0, 1), puts in (-1, 0).  NaN where volatility is NaN or 0."""
+    """Return delta to the forward, undiscounted: calls in (0, 1), puts in (-1, 0).  NaN without a volatility above 0."""
     deviation = np.where(volatility > 0.0, volatility, np.nan) * math.sqrt(years)
     d1 = np.log(forward / strike) / deviation + deviation / 2
     return np.where(is_call, normal_cdf(d1), -normal_cdf(-d1))
 
 
-def implied_volatility(price: Floats, strike: Floats, is_call: Bools, forward: float, years: float, discount: float) -> Floats:
+def implied_volatility(
+    price: Floats, strike: Floats, is_call: Bools, forward: float, years: float, discount: float
+) -> Floats:
     """Return Black-76 implied volatility; NaN where no volatility gives that price.
 
-    price (n,) present values; strike (n,) > 0; forward > 0; years > 0.  Accurate to 1e-10 for quotes above their intrinsic value.
+    price (n,) present values; strike (n,) > 0; forward > 0; years > 0.  Accurate to 1e-9.
 
-    Newton steps on the out-of-the-money time value, from the inflection point of the normalised price: below it in 1 / ln(price), which is
-    nearly quadratic there, above it in the price itself.  Both are monotone; a bracket guards the rounding.
-    Source: P. Jaeckel, "Let's Be Rational" (2015), normalisation and objective functions.
+    Newton steps on the out-of-the-money time value, from the inflection point of the normalised price: below it in
+    the reciprocal of ln(price), nearly quadratic there, above it in the price itself.  Both approach from one side; a
+    bracket guards the rounding.  Source: P. Jaeckel, "Let's Be Rational" (2015), normalisation and objectives.
     """
     sign = np.where(is_call, 1.0, -1.0)
     moneyness = -np.abs(np.log(forward / strike))
@@ -103,10 +114,11 @@ def implied_volatility(price: Floats, strike: Floats, is_call: Bools, forward: f
 
 
 def _normalised_price(x: Floats, s: Floats) -> Floats:
-    """Return the price of an out-of-the-money option over sqrt(forward * strike), for log-moneyness x <= 0 and total deviation s > 0."""
-    count = len(x)
+    """Return price / sqrt(forward * strike) out of the money, for log-moneyness x <= 0 and total deviation s > 0."""
     both = normal_cdf(np.concatenate((x / s + s / 2, x / s - s / 2)))
-    return np.exp(x / 2) * both[:count] - np.exp(-x / 2) * both[count:]
+    call, strike = both[: len(x)], both[len(x) :]
+    value: Floats = np.exp(x / 2) * call - np.exp(-x / 2) * strike
+    return value
 
 
 def _total_deviation(x: Floats, target: Floats) -> Floats:
@@ -126,11 +138,9 @@ def _total_deviation(x: Floats, target: Floats) -> Floats:
         high = np.where(price >= target, s, high)
         log_price = np.log(price)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            step = np.where(
-                below,
-                (log_target - log_price) / log_target * log_price * price / vega,  # (1/ln b - 1/ln target) over its slope
-                (target - price) / vega,
-            )
+            # Below the inflection: the difference of 1 / ln(price) over its slope.
+            reciprocal = (log_target - log_price) * log_price / log_target * price
+            step = np.where(below, reciprocal, target - price) / vega
             following = s + step
             middle = np.where(np.isinf(high), 2.0 * s, (low + high) / 2)
         outside = ~((following > low) & (following < high)) & (price != target)
@@ -142,7 +152,7 @@ def _total_deviation(x: Floats, target: Floats) -> Floats:
 
 
 def parity_forward(strike: Floats, is_call: Bools, mid: Floats, good: Bools, discount: float) -> float | None:
-    """Return the median forward of put-call parity over the three strikes nearest the money, None when fewer have two GOOD quotes.
+    """Return the median parity forward of the three strikes nearest the money; None when fewer have two GOOD quotes.
 
     Nearest the money is where call and put cost the same; no index print is needed.
     """
@@ -154,12 +164,19 @@ def parity_forward(strike: Floats, is_call: Bools, mid: Floats, good: Bools, dis
     return sorted(k + (calls[k] - puts[k]) / discount for _, k in pairs)[FORWARD_STRIKES // 2]
 
 
+def good_quotes(chain: Chain) -> Bools:
+    """Return which contracts have a bid above 0, an ask above it, and a spread inside their wide limit."""
+    with np.errstate(invalid="ignore"):
+        good: Bools = (chain.bid > 0) & (chain.ask > chain.bid) & (chain.ask - chain.bid <= chain.wide_limit + 1e-9)
+    return good
+
+
 @dataclass(frozen=True, slots=True)
 class PricedChain:
-    """A chain with its forward, implied volatilities and deltas, in the chain's order; NaN = unknown.
+    """A chain with its parity forward.  Volatilities and deltas are computed for the contracts that are asked for.
 
-    good marks contracts with a two-sided quote inside its wide limit.  iv comes from the mid of a GOOD quote, else linearly in strike
-    between the nearest GOOD neighbours of the same right, never beyond them.
+    Columns in the chain's order, or for `positions` (indices into it); NaN = unknown.  good marks contracts with a
+    two-sided quote inside its wide limit.
     """
 
     chain: Chain
@@ -168,37 +185,72 @@ class PricedChain:
     discount: float
     mid: Floats
     good: Bools
-    iv: Floats
-    delta: Floats
 
-    def index(self, symbol: str) -> int | None:
-        for position, instrument in enumerate(self.chain.instruments):
-            if instrument.symbol == symbol:
-                return position
-        return None
+    def position(self, instrument: Instrument) -> int | None:
+        """Return the index of a contract in the chain, None where it has no quote in this minute."""
+        is_call = instrument.right is Right.CALL
+        puts = int(np.count_nonzero(~self.chain.is_call))
+        start, end = (puts, len(self.chain)) if is_call else (0, puts)
+        found = start + int(np.searchsorted(self.chain.strike[start:end], instrument.strike))
+        return found if found < end and self.chain.instruments[found].symbol == instrument.symbol else None
 
+    def volatility(self, positions: Positions | None = None) -> Floats:
+        """Return implied volatility: of the mid of a GOOD quote, else linear in strike between the nearest GOOD
+        neighbours of the same right, never beyond them.
+        """
+        chain = self.chain
+        if positions is None:
+            known = self._from_mid(np.arange(len(chain)))
+            for side in (chain.is_call, ~chain.is_call):
+                known[side] = _between_neighbours(chain.strike[side], known[side])
+            return known
+        found = self._from_mid(positions)
+        for place in np.flatnonzero(np.isnan(found)):
+            found[place] = self._interpolated(int(positions[place]))
+        return found
 
-def good_quotes(chain: Chain) -> Bools:
-    """Return which contracts have a bid above 0, an ask above it, and a spread inside their wide limit."""
-    with np.errstate(invalid="ignore"):
-        return (chain.bid > 0) & (chain.ask > chain.bid) & (chain.ask - chain.bid <= chain.wide_limit + 1e-9)
+    def delta(self, positions: Positions | None = None) -> Floats:
+        """Return forward delta, calls above 0, puts below; 0 for a contract that nobody bids for and asks at most
+        .10.
+        """
+        chain = self.chain
+        at = np.arange(len(chain)) if positions is None else positions
+        volatility = self.volatility(positions)
+        delta = black_delta(chain.strike[at], chain.is_call[at], self.forward, volatility, self.years)
+        with np.errstate(invalid="ignore"):
+            worthless = np.isnan(volatility) & ~(chain.bid[at] > 0) & (chain.ask[at] <= WORTHLESS_ASK)
+        return np.where(worthless, 0.0, delta)
+
+    def _from_mid(self, at: Positions) -> Floats:
+        price = np.where(self.good[at], self.mid[at], np.nan)
+        strike, is_call = self.chain.strike[at], self.chain.is_call[at]
+        return implied_volatility(price, strike, is_call, self.forward, self.years, self.discount)
+
+    def _interpolated(self, position: int) -> float:
+        """Return the volatility between the nearest contracts of the same right whose GOOD quote has one."""
+        strikes: list[float] = []
+        values: list[float] = []
+        for step in (-1, 1):
+            at = position + step
+            while 0 <= at < len(self.chain) and self.chain.is_call[at] == self.chain.is_call[position]:
+                value = float(self._from_mid(np.array([at]))[0]) if self.good[at] else math.nan
+                if not math.isnan(value):
+                    strikes.append(float(self.chain.strike[at]))
+                    values.append(value)
+                    break
+                at += step
+        if len(values) < 2:
+            return math.nan
+        return float(np.interp(self.chain.strike[position], strikes, values))
 
 
 def price_chain(chain: Chain, session: Session, *, rate_pct: float, min_years_s: int) -> PricedChain | None:
-    """Return the chain with forward, volatilities and deltas; None when parity gives no forward."""
+    """Return the chain with its forward; None when parity gives none."""
     years = years_to(settlement_time(chain.expiry, session), chain.time, min_s=min_years_s)
     discount = discount_factor(rate_pct, years)
     mid, good = (chain.bid + chain.ask) / 2, good_quotes(chain)
     forward = parity_forward(chain.strike, chain.is_call, mid, good, discount)
-    if forward is None or forward <= 0:
-        return None
-    iv = implied_volatility(np.where(good, mid, np.nan), chain.strike, chain.is_call, forward, years, discount)
-    for side in (chain.is_call, ~chain.is_call):
-        iv[side] = _between_neighbours(chain.strike[side], iv[side])
-    delta = black_delta(chain.strike, chain.is_call, forward, iv, years)
-    with np.errstate(invalid="ignore"):
-        worthless = np.isnan(iv) & ~(chain.bid > 0) & (chain.ask <= WORTHLESS_ASK)
-    return PricedChain(chain, forward, years, discount, mid, good, iv, np.where(worthless, 0.0, delta))
+    return None if forward is None or forward <= 0 else PricedChain(chain, forward, years, discount, mid, good)
 
 
 def _between_neighbours(strike: Floats, iv: Floats) -> Floats:
@@ -206,6 +258,5 @@ def _between_neighbours(strike: Floats, iv: Floats) -> Floats:
     known = ~np.isnan(iv)
     if known.sum() < 2:
         return iv
-    order = np.argsort(strike[known], kind="stable")
-    filled = np.interp(strike, strike[known][order], iv[known][order], left=np.nan, right=np.nan)
+    filled = np.interp(strike, strike[known], iv[known], left=np.nan, right=np.nan)
     return np.where(known, iv, filled)

@@ -1,7 +1,7 @@
 """The tick grid of an order's price, in net cash per unit (points: + received, - paid).
 
-Rounding in our favour is always upwards: more received, or less paid.  LEAN would round to the nearest tick by itself, half of the time against us,
-so that a price is put on the grid before it leaves.
+Rounding in our favour is always upwards: more received, or less paid.  LEAN would round to the nearest tick by
+itself, half of the time against us, so that a price is put on the grid before it leaves.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def against_us(cash: float, tick: float) -> float:
 
 
 def next_worse(cash: float, tick: float) -> float:
-    """Return the first price on the grid that gives up more than cash: one tick less received, or one tick more paid."""
+    """Return the first price on the grid that gives up more than cash: a tick less received, or a tick more paid."""
     return _on_grid(math.ceil(cash / tick - _NOISE) - 1, tick)
 
 
