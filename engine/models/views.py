@@ -18,7 +18,7 @@ from engine.orders import Order
 from engine.symbols import Symbol
 
 if TYPE_CHECKING:
-    from engine.models.margin import PositionGroup
+    from engine.models.position_groups import PositionGroup
 
 ZERO = Decimal(0)
 ONE_MINUTE = timedelta(minutes=1)
@@ -76,12 +76,16 @@ class SessionClock(Protocol):
 
     def is_date_open(self, day: date) -> bool: ...
 
+    def next_open(self, utc: datetime) -> datetime:
+        """Return the first start of a regular session after the moment."""
+        ...
+
     def next_close(self, utc: datetime) -> datetime:
         """Return the first end of a regular session after the moment."""
         ...
 
     def close_of_day(self, utc: datetime) -> datetime:
-        """Return the last end of a regular session of the moment's local date; of the next open date if that one has none."""
+        """Return the last regular close of the moment's local date, of the next open date when that is past or there is none."""
         ...
 
     def utc(self, local: datetime) -> datetime: ...
@@ -118,8 +122,15 @@ class BuyingPowerModel(Protocol):
     def initial_margin_for_order(self, security: SecurityView, order: Order) -> Decimal: ...
 
     def maintenance_margin(self, security: SecurityView, quantity: float) -> Decimal:
-        """Return the margin to hold `quantity` at the current price."""
+        """Return the margin to hold `quantity` at the current price, never negative."""
         ...
+
+    def holdings_margin(self, security: SecurityView) -> Decimal:
+        """Return the margin of what the security holds."""
+        ...
+
+    @property
+    def leverage(self) -> float: ...
 
 
 class SecurityView(Protocol):
@@ -133,6 +144,15 @@ class SecurityView(Protocol):
 
     @property
     def price(self) -> float: ...
+
+    @property
+    def open(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
+
+    @property
+    def low(self) -> float: ...
 
     @property
     def close(self) -> float: ...
@@ -151,6 +171,16 @@ class SecurityView(Protocol):
 
     @property
     def lot_size(self) -> float: ...
+
+    @property
+    def minimum_price_variation(self) -> float:
+        """Tick of the symbol properties table; see `ticks.price_increment` for the tick that applies."""
+        ...
+
+    @property
+    def is_adjusted(self) -> bool:
+        """Whether prices are adjusted for splits and dividends: LEAN then rounds no order price."""
+        ...
 
     @property
     def is_tradable(self) -> bool: ...
