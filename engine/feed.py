@@ -1,0 +1,335 @@
+"""Market data of a run: who is subscribed to what, and the columns of the day.
+
+Nothing here costs anything per contract and minute.  A day is opened once: the feed learns at which minutes there is any
+data at all (those become time slices) and how many points LEAN would count; columns are parsed when somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from engine.clock import MINUTES_PER_DAY
+from engine.columns import DataSource, OptionDay, QuoteColumns, TradeColumns
+from engine.enums import DataNormalizationMode, Resolution, SecurityType
+
+if TYPE_CHECKING:
+    from engine.hours import Session
+    from engine.securities import Security
+    from engine.symbols import Symbol
+
+OPTION_SECURITY_TYPES: Final = frozenset({SecurityType.OPTION, SecurityType.INDEX_OPTION})
+NEVER: Final = 1 << 40
+
+
+@dataclass(slots=True)
+class Subscription:
+    """What an algorithm wants to know of one security."""
+
+    resolution: Resolution
+    fill_forward: bool
+    extended: bool
+    normalization: DataNormalizationMode
+    trades: bool
+    quotes: bool
+    # Data that ended at or before this stamp is history; data after `until` is no longer delivered.
+    since: int
+    until: int = NEVER
+    # Fill-forward repeats bars from the first real one on.
+    trades_started: bool = False
+    quotes_started: bool = False
+
+
+class Stream:
+    """One equity or index on one day."""
+
+    __slots__ = ("first_quote", "first_trade", "quotes", "security", "session", "subscription", "trades")
+
+    def __init__(self, security: Security, subscription: Subscription, session: Session) -> None:
+        self.security = security
+        self.subscription = subscription
+        self.session = session
+        self.trades: TradeColumns | None = None
+        self.quotes: QuoteColumns | None = None
+        # First minute that has a bar, real or repeated; NEVER without one.
+        self.first_trade = NEVER
+        self.first_quote = NEVER
+
+
+class OptionGroup:
+    """The subscribed contracts of one option root on one day, in the order of their subscription."""
+
+    __slots__ = ("_by_symbol", "canonical", "day", "fill_forward", "members", "ordinal", "parsed", "session")
+
+    def __init__(
+        self, canonical: Symbol, session: Session, fill_forward: bool, day: OptionDay | None, ordinal: int
+    ) -> None:
+        self.canonical = canonical
+        self.session = session
+        self.fill_forward = fill_forward
+        self.day = day
+        self.ordinal = ordinal
+        self.members: list[Security] = []
+        self.parsed: dict[Symbol, QuoteColumns] | None = None
+        self._by_symbol: dict[Symbol, Security] | None = None
+
+    def member(self, symbol: Symbol) -> Security | None:
+        if self._by_symbol is None or len(self._by_symbol) != len(self.members):
+            self._by_symbol = {member.symbol: member for member in self.members}
+        return self._by_symbol.get(symbol)
+
+    def quotes_of(self, symbol: Symbol) -> QuoteColumns | None:
+        """Return one contract's quotes without parsing the others."""
+        if self.parsed is not None:
+            return self.parsed.get(symbol)
+        return None if self.day is None else self.day.quote(symbol)
+
+    def quote_row(self, member: Security, minute: int) -> tuple[QuoteColumns | None, int, bool]:
+        """Return columns and row of the quote that a slice at `minute` has of a member, and whether it is a repeated one."""
+        columns = self.quotes_of(member.symbol)
+        row = -1 if columns is None else columns.row_at(minute)
+        if row >= 0:
+            return columns, row, False
+        if not self.fill_forward or not member.subscription.quotes_started or minute > self.session.close_minute:
+            return None, -1, False
+        latest = member.latest_quote(self.ordinal, minute)
+        return (None, -1, False) if latest is None else (latest[0], latest[1], True)
+
+    def all_quotes(self) -> dict[Symbol, QuoteColumns]:
+        """Return the quotes of all members, parsed in one go at the first call of the day."""
+        if self.parsed is None:
+            symbols = [member.symbol for member in self.members]
+            self.parsed = {} if self.day is None else self.day.quotes_many(symbols)
+        return self.parsed
+
+
+@dataclass(slots=True)
+class DayPlan:
+    """One calendar day: its slices' minutes and what delivers them."""
+
+    day: date
+    ordinal: int
+    streams: list[Stream] = field(default_factory=list)
+    groups: dict[Symbol, OptionGroup] = field(default_factory=dict)
+    minutes: list[int] = field(default_factory=list)
+    data_points: int = 0
+    by_symbol: dict[Symbol, Stream] = field(default_factory=dict)
+
+
+class Feed:
+    """Subscriptions and the data behind them."""
+
+    def __init__(self, source: DataSource) -> None:
+        self.source = source
+        self.subscribed: dict[Symbol, Security] = {}
+        self.plan: DayPlan | None = None
+        self.daily_subscribed: list[Security] = []
+        self._option_days: dict[tuple[Symbol, int], OptionDay | None] = {}
+
+    def add(self, security: Security) -> None:
+        self.subscribed[security.symbol] = security
+
+    def remove(self, security: Security, stamp: int) -> None:
+        """End a subscription; what was delivered up to `stamp` stays readable."""
+        security.subscription.until = min(security.subscription.until, stamp)
+        self.subscribed.pop(security.symbol, None)
+
+    def is_subscribed(self, symbol: Symbol) -> bool:
+        return symbol in self.subscribed
+
+    # What securities ask for.
+
+    def trades(self, security: Security, ordinal: int) -> TradeColumns | None:
+        """Return the trade bars of one day that LEAN would deliver: within the session, prices scaled."""
+        if not security.subscription.trades:
+            return None
+        symbol = security.symbol
+        plan = self.plan
+        if plan is not None and plan.ordinal == ordinal:
+            stream = plan.by_symbol.get(symbol)
+            if stream is not None:
+                return stream.trades
+        day = date.fromordinal(ordinal)
+        if symbol.security_type in OPTION_SECURITY_TYPES:
+            option_day = self.option_day(symbol.canonical, ordinal)
+            found = None if option_day is None else option_day.trade(symbol)
+        else:
+            found = self.source.trades(symbol, day)
+        if found is None:
+            return None
+        session = security.hours.session(day)
+        if session is None:
+            return None
+        return self._scaled(security, found.between(session.open_minute + 1, session.close_minute), day)
+
+    def quotes(self, security: Security, ordinal: int) -> QuoteColumns | None:
+        """Return the quote bars of one day that LEAN would deliver."""
+        if not security.subscription.quotes:
+            return None
+        symbol = security.symbol
+        plan = self.plan
+        day = date.fromordinal(ordinal)
+        if plan is not None and plan.ordinal == ordinal:
+            stream = plan.by_symbol.get(symbol)
+            if stream is not None:
+                return stream.quotes
+            group = plan.groups.get(symbol.canonical) if symbol.security_type in OPTION_SECURITY_TYPES else None
+            if group is not None and group.parsed is not None and symbol in group.parsed:
+                return group.parsed[symbol]
+        if symbol.security_type in OPTION_SECURITY_TYPES:
+            option_day = self.option_day(symbol.canonical, ordinal)
+            found = None if option_day is None else option_day.quote(symbol)
+        else:
+            found = self.source.quotes(symbol, day)
+        if found is None:
+            return None
+        session = security.hours.session(day)
+        if session is None:
+            return None
+        kept = found.between(session.open_minute + 1, session.close_minute)
+        factor = self._factor(security, day)
+        if factor != 1.0:
+            values = kept.values.copy()
+            values[:, [0, 1, 2, 3, 5, 6, 7, 8]] *= factor
+            kept = QuoteColumns(kept.end_minute, values)
+        return kept
+
+    def option_day(self, canonical: Symbol, ordinal: int) -> OptionDay | None:
+        """Return the contracts of one root on one day; the two newest days are kept open."""
+        key = (canonical, ordinal)
+        days = self._option_days
+        if key not in days:
+            while len(days) >= 8:
+                del days[next(iter(days))]
+            days[key] = self.source.option_day(canonical, date.fromordinal(ordinal))
+        return days[key]
+
+    def _factor(self, security: Security, day: date) -> float:
+        mode = security.subscription.normalization
+        if mode is DataNormalizationMode.RAW or security.symbol.security_type is not SecurityType.EQUITY:
+            return 1.0
+        factors = self.source.factors(security.symbol)
+        return 1.0 if factors is None else factors.price_factor(day, mode)
+
+    def _scaled(self, security: Security, columns: TradeColumns, day: date) -> TradeColumns:
+        factor = self._factor(security, day)
+        if factor == 1.0:
+            return columns
+        values = columns.values.copy()
+        values[:, :4] *= factor
+        return TradeColumns(columns.end_minute, values)
+
+    # What the loop asks for.
+
+    def open_day(self, day: date) -> DayPlan:
+        """Read what the subscribed equities and indices have on a day, and find all minutes with data."""
+        ordinal = day.toordinal()
+        self.plan = None
+        plan = DayPlan(day, ordinal)
+        present = np.zeros(MINUTES_PER_DAY + 1, dtype=bool)
+        for security in self.subscribed.values():
+            subscription = security.subscription
+            if subscription.resolution is not Resolution.MINUTE:
+                continue
+            session = security.hours.session(day)
+            if session is None:
+                continue
+            if security.symbol.security_type in OPTION_SECURITY_TYPES:
+                self._join(plan, security, session, ordinal)
+            else:
+                stream = Stream(security, subscription, session)
+                stream.trades = self.trades(security, ordinal)
+                stream.quotes = self.quotes(security, ordinal)
+                plan.streams.append(stream)
+                plan.by_symbol[security.symbol] = stream
+                plan.data_points += _mark(stream, present, ordinal)
+        for group in plan.groups.values():
+            plan.data_points += _mark_options(group, present, ordinal)
+        plan.minutes = np.flatnonzero(present).tolist()
+        self.plan = plan
+        return plan
+
+    def _join(self, plan: DayPlan, security: Security, session: Session, ordinal: int) -> None:
+        canonical = security.symbol.canonical
+        group = plan.groups.get(canonical)
+        if group is None:
+            fill_forward = security.subscription.fill_forward
+            group = OptionGroup(canonical, session, fill_forward, self.option_day(canonical, ordinal), ordinal)
+            plan.groups[canonical] = group
+        group.members.append(security)
+
+
+def _mark(stream: Stream, present: np.ndarray[tuple[int], np.dtype[np.bool_]], ordinal: int) -> int:
+    """Mark the minutes of a stream's bars and return how many points it delivers."""
+    subscription = stream.subscription
+    session = stream.session
+    points = 0
+    earliest = max(subscription.since - ordinal * MINUTES_PER_DAY + 1, 0)
+    for name in ("trades", "quotes"):
+        columns: TradeColumns | QuoteColumns | None = stream.trades if name == "trades" else stream.quotes
+        count = 0 if columns is None else len(columns)
+        started = subscription.trades_started if name == "trades" else subscription.quotes_started
+        first = NEVER
+        if columns is not None and count:
+            first = max(columns.first_minute, earliest)
+        if subscription.fill_forward:
+            first = max(session.open_minute + 1, earliest) if started else first
+            if first <= session.close_minute:
+                present[first : session.close_minute + 1] = True
+                points += session.close_minute + 1 - first
+        elif columns is not None and count:
+            minutes = columns.end_minute
+            if first > columns.first_minute:
+                minutes = minutes[minutes >= first]
+            present[minutes] = True
+            points += len(minutes)
+        if name == "trades":
+            stream.first_trade = first
+            subscription.trades_started = started or first != NEVER
+        else:
+            stream.first_quote = first
+            subscription.quotes_started = started or first != NEVER
+    return points
+
+
+def _mark_options(group: OptionGroup, present: np.ndarray[tuple[int], np.dtype[np.bool_]], ordinal: int) -> int:
+    """Mark the minutes of a root's quotes and return how many points its members deliver.
+
+    Usually the underlying has marked every minute already, so contracts are only parsed, one after the other, while there
+    are minutes of the session for which no data is known yet.
+    """
+    session, day = group.session, group.day
+    points = 0
+    if group.fill_forward:
+        length = session.close_minute - session.open_minute
+        for member in group.members:
+            subscription = member.subscription
+            if not subscription.quotes_started:
+                span = None if day is None else day.minute_span(member.symbol)
+                if span is None:
+                    continue
+                subscription.quotes_started = True
+                first = max(span[0], session.open_minute + 1)
+                points += session.close_minute + 1 - first
+                present[first : session.close_minute + 1] = True
+            else:
+                points += length
+                present[session.open_minute + 1 : session.close_minute + 1] = True
+        return points
+    if day is None:
+        return 0
+    symbols: Sequence[Symbol] = [member.symbol for member in group.members]
+    points = sum(day.row_counts(symbols))
+    unknown = slice(session.open_minute + 1, session.close_minute + 1)
+    for symbol in symbols:
+        if present[unknown].all():
+            break
+        columns = day.quote(symbol)
+        if columns is not None and len(columns):
+            present[columns.between(session.open_minute + 1, session.close_minute).end_minute] = True
+    return points
+

@@ -1,0 +1,588 @@
+"""What the account holds of each security, and the account itself.
+
+Cash is an exact Decimal; holdings keep LEAN's averages as floats.  Everything an algorithm reads is a float, rounded to
+eight decimals so that it is the float nearest to LEAN's decimal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from engine.clock import EngineClock
+from engine.enums import OrderDirection, OrderType, SettlementType
+from engine.models import margin
+from engine.models.position_groups import PositionGroup, resolve_groups
+from engine.models.views import ZERO, exact
+from engine.orders import Order, OrderEvent
+from engine.securities import Option, Security
+from engine.slice import KeyValuePair
+from engine.symbols import Symbol
+
+if TYPE_CHECKING:
+    from engine.transactions import TransactionManager
+
+_DIGITS: Final = 8
+
+
+class SecurityHolding:
+    """The position in one security; quantity is signed."""
+
+    __slots__ = (
+        "_account",
+        "_security",
+        "average_price",
+        "last_trade_profit",
+        "profit",
+        "quantity",
+        "total_dividends",
+        "total_fees",
+        "total_sale_volume",
+    )
+
+    def __init__(self, security: Security, account: Portfolio) -> None:
+        self._security = security
+        self._account = account
+        self.quantity = 0.0
+        self.average_price = 0.0
+        self.profit = 0.0
+        self.last_trade_profit = 0.0
+        self.total_fees = 0.0
+        self.total_sale_volume = 0.0
+        self.total_dividends = 0.0
+
+    @property
+    def symbol(self) -> Symbol:
+        return self._security.symbol
+
+    @property
+    def security(self) -> Security:
+        return self._security
+
+    @property
+    def type(self) -> int:
+        return self._security.type
+
+    @property
+    def absolute_quantity(self) -> float:
+        return abs(self.quantity)
+
+    @property
+    def is_long(self) -> bool:
+        return self.quantity > 0
+
+    @property
+    def is_short(self) -> bool:
+        return self.quantity < 0
+
+    @property
+    def invested(self) -> bool:
+        return abs(self.quantity) >= self._security.lot_size
+
+    @property
+    def hold_stock(self) -> bool:
+        return self.invested
+
+    @property
+    def price(self) -> float:
+        return self._security.price
+
+    @property
+    def leverage(self) -> float:
+        return self._security.leverage
+
+    @property
+    def holdings_cost(self) -> float:
+        return round(self.average_price * self.quantity * self._security.contract_multiplier, _DIGITS)
+
+    @property
+    def absolute_holdings_cost(self) -> float:
+        return abs(self.holdings_cost)
+
+    @property
+    def holdings_value(self) -> float:
+        if self.quantity == 0:
+            return 0.0
+        return round(self._security.price * self.quantity * self._security.contract_multiplier, _DIGITS)
+
+    @property
+    def absolute_holdings_value(self) -> float:
+        return abs(self.holdings_value)
+
+    @property
+    def net_profit(self) -> float:
+        return self.profit - self.total_fees
+
+    @property
+    def unrealized_profit(self) -> float:
+        return self.total_close_profit()
+
+    @property
+    def unrealized_profit_percent(self) -> float:
+        cost = self.absolute_holdings_cost
+        return self.unrealized_profit / cost if cost else 0.0
+
+    def total_close_profit(self, include_fees: bool = True) -> float:
+        """Return what closing now at the bid (long) or ask (short) would earn, less the fee of a market order."""
+        if not self.invested:
+            return 0.0
+        security = self._security
+        fees = 0.0
+        if include_fees:
+            order = Order(OrderType.MARKET, security.symbol, -self.quantity, self._account.utc_time)
+            fees = float(security.fee_model.get_order_fee(security, order))
+        price = security.bid_price if self.quantity > 0 else security.ask_price
+        unit = self.quantity * security.contract_multiplier
+        return round(unit * price - unit * self.average_price - fees, _DIGITS)
+
+    def set_holdings(self, average_price: float, quantity: float) -> None:
+        """Overwrite the position (split, account loaded from a broker)."""
+        self.average_price = average_price
+        self.quantity = quantity
+        self._account.quantity_changed(self._security)
+
+    def __repr__(self) -> str:
+        return f"{self.symbol.value}: {self.quantity:g} @ ${self.average_price:g} - Market: ${self.price:g}"
+
+
+class Cash:
+    """One entry of the cash book."""
+
+    __slots__ = ("_portfolio", "_settled", "symbol")
+
+    def __init__(self, portfolio: Portfolio, symbol: str, settled: bool) -> None:
+        self._portfolio = portfolio
+        self._settled = settled
+        self.symbol = symbol
+
+    @property
+    def exact_amount(self) -> Decimal:
+        """The amount as an exact decimal (the engine's own; LEAN hands out floats)."""
+        return self._portfolio.settled if self._settled else self._portfolio.unsettled
+
+    @property
+    def amount(self) -> float:
+        return float(self.exact_amount)
+
+    @property
+    def value_in_account_currency(self) -> float:
+        return self.amount
+
+    @property
+    def conversion_rate(self) -> float:
+        return 1.0
+
+    def set_amount(self, amount: float) -> None:
+        self._portfolio.set_cash_amount(exact(amount), settled=self._settled)
+
+    def add_amount(self, amount: float) -> float:
+        self._portfolio.set_cash_amount(self.exact_amount + exact(amount), settled=self._settled)
+        return self.amount
+
+
+class CashBook:
+    """The account's currencies: USD."""
+
+    __slots__ = ("_cash", "account_currency")
+
+    def __init__(self, portfolio: Portfolio, settled: bool) -> None:
+        self.account_currency = "USD"
+        self._cash = {"USD": Cash(portfolio, "USD", settled)}
+
+    @property
+    def total_value_in_account_currency(self) -> float:
+        return self._cash["USD"].amount
+
+    def __getitem__(self, currency: str) -> Cash:
+        return self._cash[currency]
+
+    def __contains__(self, currency: object) -> bool:
+        return currency in self._cash
+
+    def contains_key(self, currency: str) -> bool:
+        return currency in self._cash
+
+    def get(self, currency: str) -> Cash | None:
+        return self._cash.get(currency)
+
+    def keys(self) -> list[str]:
+        return list(self._cash)
+
+    def values(self) -> list[Cash]:
+        return list(self._cash.values())
+
+    def items(self) -> list[tuple[str, Cash]]:
+        return list(self._cash.items())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cash)
+
+    def __len__(self) -> int:
+        return len(self._cash)
+
+
+class SecurityManager:
+    """All securities by symbol.
+
+    LEAN keeps two collections: iteration sees the active ones, direct keys also reach those that were removed or delisted
+    (an expired contract between its last slice and its settlement).
+    """
+
+    def __init__(self, clock: EngineClock) -> None:
+        self._clock = clock
+        self._active: dict[Symbol, Security] = {}
+        self._all: dict[Symbol, Security] = {}
+
+    def add(self, security: Security) -> None:
+        self._active.setdefault(security.symbol, security)
+        self._all[security.symbol] = self._active[security.symbol]
+
+    def hide(self, symbol: Symbol) -> None:
+        """Take a security out of iteration; its key keeps working."""
+        self._active.pop(symbol, None)
+
+    @property
+    def utc_time(self) -> datetime:
+        return self._clock.utc
+
+    @property
+    def active(self) -> dict[Symbol, Security]:
+        return self._active
+
+    @property
+    def total(self) -> list[Security]:
+        return list(self._all.values())
+
+    def find(self, symbol: object) -> Security | None:
+        """Return a security by symbol, or by ticker text as LEAN allows."""
+        found = self._all.get(symbol)  # type: ignore[call-overload]
+        if found is None and isinstance(symbol, str):
+            for candidate in self._all.values():
+                if candidate.symbol.value == symbol.upper():
+                    return candidate
+        return found  # type: ignore[no-any-return]
+
+    def __getitem__(self, symbol: Symbol | str) -> Security:
+        found = self._all.get(symbol)  # type: ignore[arg-type]
+        if found is None:
+            found = self.find(symbol)
+        if found is None:
+            raise KeyError(
+                f"This asset symbol ({symbol}) was not found in your security list. Please add this security or check it "
+                "exists before using it with 'securities.contains_key(...)'"
+            )
+        return found
+
+    def get(self, symbol: Symbol | str, default: Security | None = None) -> Security | None:
+        found = self.find(symbol)
+        return default if found is None else found
+
+    def contains_key(self, symbol: Symbol | str) -> bool:
+        return self.find(symbol) is not None
+
+    def __contains__(self, symbol: object) -> bool:
+        return self.find(symbol) is not None
+
+    def keys(self) -> list[Symbol]:
+        return list(self._active)
+
+    def values(self) -> list[Security]:
+        return list(self._active.values())
+
+    def items(self) -> list[tuple[Symbol, Security]]:
+        return list(self._active.items())
+
+    def __iter__(self) -> Iterator[KeyValuePair[Security]]:
+        return iter([KeyValuePair(symbol, security) for symbol, security in self._active.items()])
+
+    def __len__(self) -> int:
+        return len(self._active)
+
+    @property
+    def count(self) -> int:
+        return len(self._active)
+
+
+class AccountView:
+    """The account as margin models see it: exact decimals."""
+
+    __slots__ = ("_portfolio",)
+
+    def __init__(self, portfolio: Portfolio) -> None:
+        self._portfolio = portfolio
+
+    @property
+    def total_portfolio_value(self) -> Decimal:
+        return exact(self._portfolio.total_portfolio_value)
+
+    @property
+    def unsettled_cash(self) -> Decimal:
+        return self._portfolio.unsettled
+
+    @property
+    def position_groups(self) -> Sequence[PositionGroup]:
+        return self._portfolio.position_groups
+
+    def security(self, symbol: Symbol) -> Security:
+        return self._portfolio.securities[symbol]
+
+    def quantity_filled(self, order_id: int) -> float:
+        return self._portfolio.filled_quantity(order_id)
+
+
+class Portfolio:
+    """LEAN's SecurityPortfolioManager: cash, holdings by symbol, value and margin."""
+
+    transactions: TransactionManager
+
+    def __init__(self, securities: SecurityManager, clock: EngineClock) -> None:
+        self.securities = securities
+        self._clock = clock
+        self.settled = Decimal(100_000)
+        self.unsettled = ZERO
+        self.cash_book = CashBook(self, settled=True)
+        self.unsettled_cash_book = CashBook(self, settled=False)
+        self.view = AccountView(self)
+        # Securities with a position, in the order in which they were first held.
+        self.held: dict[Symbol, Security] = {}
+        self._groups: tuple[PositionGroup, ...] | None = None
+        self._groups_of_active = -1
+        self._value = 0.0
+        self._valued_at = -1
+        self._is_valid = False
+
+    # What an algorithm reads.
+
+    @property
+    def utc_time(self) -> datetime:
+        return self._clock.utc
+
+    @property
+    def cash(self) -> float:
+        return float(self.settled)
+
+    @property
+    def unsettled_cash(self) -> float:
+        return float(self.unsettled)
+
+    @property
+    def total_portfolio_value(self) -> float:
+        """Cash plus holdings at `security.price`; cached until prices, cash or positions change, as in LEAN."""
+        if not self._is_valid or self._valued_at != self._clock.stamp:
+            value = float(self.settled + self.unsettled)
+            active = self.securities.active
+            for security in self.held.values():
+                # An expired contract is out of the collection that LEAN sums, but its cached value stays until the
+                # next slice: the cache is not invalidated when the contract is hidden.
+                if security.symbol in active:
+                    value += security.holdings.quantity * security.price * security.contract_multiplier
+            self._value = round(value, _DIGITS)
+            self._valued_at = self._clock.stamp
+            self._is_valid = True
+        return self._value
+
+    @property
+    def total_portfolio_value_less_free_buffer(self) -> float:
+        return self.total_portfolio_value * (1.0 - self.free_portfolio_value_percentage)
+
+    free_portfolio_value_percentage = 0.0025
+
+    @property
+    def total_holdings_value(self) -> float:
+        return sum(security.holdings.absolute_holdings_value for security in self._held_and_active())
+
+    @property
+    def total_absolute_holdings_cost(self) -> float:
+        return sum(security.holdings.absolute_holdings_cost for security in self._held_and_active())
+
+    @property
+    def total_unrealized_profit(self) -> float:
+        return sum(security.holdings.unrealized_profit for security in self._held_and_active())
+
+    @property
+    def total_unrealised_profit(self) -> float:
+        return self.total_unrealized_profit
+
+    @property
+    def invested(self) -> bool:
+        return any(security.holdings.invested for security in self._held_and_active())
+
+    @property
+    def hold_stock(self) -> bool:
+        return self.invested
+
+    @property
+    def total_fees(self) -> float:
+        return round(sum(security.holdings.total_fees for security in self.securities.total), _DIGITS)
+
+    @property
+    def total_profit(self) -> float:
+        return round(sum(security.holdings.profit for security in self.securities.total), _DIGITS)
+
+    @property
+    def total_net_profit(self) -> float:
+        return round(self.total_profit - self.total_fees, _DIGITS)
+
+    @property
+    def total_sale_volume(self) -> float:
+        return round(sum(security.holdings.total_sale_volume for security in self.securities.total), _DIGITS)
+
+    @property
+    def total_margin_used(self) -> float:
+        return float(margin.total_margin_used(self.view)) if self.position_groups else 0.0
+
+    @property
+    def margin_remaining(self) -> float:
+        return float(margin.margin_remaining(self.view))
+
+    def get_margin_remaining(self, symbol: Symbol | float, direction: OrderDirection = OrderDirection.BUY) -> float:
+        if isinstance(symbol, Symbol):
+            return float(margin.buying_power(self.view, self.securities[symbol], direction))
+        return round(symbol - self.unsettled_cash - self.total_margin_used, _DIGITS)
+
+    def get_buying_power(self, symbol: Symbol, direction: OrderDirection = OrderDirection.BUY) -> float:
+        return self.get_margin_remaining(symbol, direction)
+
+    def set_cash(self, amount: float) -> None:
+        self.set_cash_amount(exact(amount), settled=True)
+
+    def __getitem__(self, symbol: Symbol | str) -> SecurityHolding:
+        return self.securities[symbol].holdings
+
+    def get(self, symbol: Symbol | str) -> SecurityHolding | None:
+        security = self.securities.find(symbol)
+        return None if security is None else security.holdings
+
+    def contains_key(self, symbol: Symbol | str) -> bool:
+        return symbol in self.securities
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self.securities
+
+    def keys(self) -> list[Symbol]:
+        return self.securities.keys()
+
+    def values(self) -> list[SecurityHolding]:
+        return [security.holdings for security in self.securities.active.values()]
+
+    def items(self) -> list[tuple[Symbol, SecurityHolding]]:
+        return [(symbol, security.holdings) for symbol, security in self.securities.active.items()]
+
+    def __iter__(self) -> Iterator[KeyValuePair[SecurityHolding]]:
+        return iter([KeyValuePair(symbol, holding) for symbol, holding in self.items()])
+
+    def __len__(self) -> int:
+        return len(self.securities)
+
+    @property
+    def count(self) -> int:
+        return len(self.securities)
+
+    # What the engine does.
+
+    @property
+    def position_groups(self) -> tuple[PositionGroup, ...]:
+        """Position groups of the visible holdings; kept until a quantity or what is visible changes."""
+        if self._groups is None:
+            self._groups = resolve_groups(self._held_and_active())
+        return self._groups
+
+    def _held_and_active(self) -> list[Security]:
+        active = self.securities.active
+        return [security for symbol, security in self.held.items() if symbol in active]
+
+    def filled_quantity(self, order_id: int) -> float:
+        ticket = self.transactions.get_order_ticket(order_id)
+        return 0.0 if ticket is None else ticket.quantity_filled
+
+    def invalidate(self) -> None:
+        """Forget the cached value: prices, cash or positions changed."""
+        self._is_valid = False
+
+    def visibility_changed(self) -> None:
+        """Forget the groups: a security was hidden from iteration.  The cached value stays, as in LEAN."""
+        self._groups = None
+
+    def quantity_changed(self, security: Security) -> None:
+        if security.holdings.quantity != 0:
+            self.held.setdefault(security.symbol, security)
+        else:
+            self.held.pop(security.symbol, None)
+        self._groups = None
+        self._is_valid = False
+
+    def set_cash_amount(self, amount: Decimal, *, settled: bool) -> None:
+        if settled:
+            self.settled = amount
+        else:
+            self.unsettled = amount
+        self._is_valid = False
+
+    def add_cash(self, amount: Decimal) -> None:
+        self.settled += amount
+        self._is_valid = False
+
+    def add_unsettled_cash(self, amount: Decimal) -> None:
+        self.unsettled += amount
+        self._is_valid = False
+
+    def process_fills(self, fills: Sequence[OrderEvent]) -> None:
+        """Book fills: money, fee, position, profit (Common/Securities/SecurityPortfolioModel.cs)."""
+        for fill in fills:
+            self._process_fill(self.securities[fill.symbol], fill)
+        self._is_valid = False
+
+    def _process_fill(self, security: Security, fill: OrderEvent) -> None:
+        holding = security.holdings
+        price, quantity = exact(fill.fill_price), exact(fill.fill_quantity)
+        multiplier = exact(security.contract_multiplier)
+        holding.total_sale_volume += float(abs(quantity) * price * multiplier)
+        fee = exact(fill.order_fee.value.amount)
+        if fee:
+            holding.total_fees += float(fee)
+            self.settled -= fee
+        security.settlement_model.apply_funds(self, -quantity * price * multiplier, fill.utc_time)
+        held = holding.quantity
+        if (held > 0 and fill.direction is OrderDirection.SELL) or (held < 0 and fill.direction is OrderDirection.BUY):
+            self._book_profit(security, fill)
+        holding.set_holdings(*_position_after(held, holding.average_price, fill))
+
+    def _book_profit(self, security: Security, fill: OrderEvent) -> None:
+        """Book the profit of a closing fill; at the expiry of a cash-settled option, also its payment."""
+        holding = security.holdings
+        closed = min(abs(fill.fill_quantity), abs(holding.quantity)) * (-1.0 if fill.fill_quantity > 0 else 1.0)
+        unit = closed * security.contract_multiplier
+        profit = unit * fill.fill_price - unit * holding.average_price
+        ticket = fill.ticket
+        is_exercise = ticket is not None and ticket.order_type is OrderType.OPTION_EXERCISE
+        if is_exercise and isinstance(security, Option) and security.exercise_settlement is SettlementType.CASH:
+            assert ticket is not None
+            assert security.underlying is not None
+            intrinsic = exact(security.get_intrinsic_value(security.underlying.close))
+            payment = -intrinsic * exact(security.contract_multiplier) * exact(ticket.quantity)
+            if payment:
+                security.settlement_model.apply_funds(self, payment, fill.utc_time)
+                profit += float(payment)
+        profit = round(profit, _DIGITS)
+        holding.profit += profit
+        holding.last_trade_profit = profit
+        fee = fill.order_fee.value.amount
+        self.transactions.add_transaction_record(fill.utc_time, profit - 2 * fee)
+
+    def __setitem__(self, symbol: Symbol, holding: SecurityHolding) -> NoReturn:
+        raise TypeError("portfolio: holdings change through orders only.")
+
+
+def _position_after(held: float, average: float, fill: OrderEvent) -> tuple[float, float]:
+    """Return average price and quantity after a fill."""
+    quantity = held + fill.fill_quantity
+    if held == 0:
+        return fill.fill_price, quantity
+    if (held > 0) == (fill.direction is OrderDirection.BUY):
+        return (average * held + fill.fill_quantity * fill.fill_price) / quantity, quantity
+    if quantity == 0:
+        return 0.0, 0.0
+    # Through zero the new position costs what the fill costs; a reduction keeps its average.
+    return (fill.fill_price if (quantity > 0) != (held > 0) else average), quantity
