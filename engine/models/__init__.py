@@ -1,1 +1,1 @@
-"""LEAN's reality models as pure functions and stateless classes: fills, fees, brokerages, margin, expiry, settlement."""
+"""LEAN's reality models as pure functions and small classes: fills, fees, brokerages, margin, expiry, settlement."""

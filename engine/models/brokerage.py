@@ -1,14 +1,15 @@
-"""Brokerage models: what an account at Interactive Brokers, Tastytrade or Charles Schwab takes, and LEAN's default model.
+"""Brokerage models: what an account at Interactive Brokers, Tastytrade or Charles Schwab takes, and LEAN's default.
 
 A model decides which orders may be sent (with LEAN's words when not), fees, leverage, settlement and time in force.
-Sources: Common/Brokerages/{Default,InteractiveBrokers,Tastytrade,CharlesSchwab}BrokerageModel.cs, BrokerageExtensions.cs,
-Common/Orders/TimeInForces/*.cs.  A real brokerage may refuse more than LEAN's model of it does.
+Sources: Common/Brokerages/{Default,InteractiveBrokers,Tastytrade,CharlesSchwab}BrokerageModel.cs,
+BrokerageExtensions.cs, Common/Orders/TimeInForces/*.cs.  A real brokerage may refuse more than LEAN's model of it
+does.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from engine.enums import AccountType, BrokerageName, OrderType, SecurityType
 from engine.models.fees import (
@@ -49,7 +50,7 @@ def _unsupported(text: str) -> BrokerageMessage:
 
 
 class DefaultBrokerageModel:
-    """LEAN's default: takes every order, index options cost nothing, everything else pays Interactive Brokers' schedule."""
+    """LEAN's default: takes every order; index options cost nothing, the rest pays Interactive Brokers' schedule."""
 
     lean_name = "DefaultBrokerageModel"
     security_types: frozenset[SecurityType] | None = None  # None: all
@@ -87,14 +88,16 @@ class DefaultBrokerageModel:
         return SecurityMarginModel(self.get_leverage(security))
 
     def get_settlement_model(self, security: SecurityView) -> SettlementModel:
-        """Return T+1 at 06:00 for shares and equity options of a cash account, else at once; index options always settle at once."""
+        """Return T+1 at 06:00 for shares and equity options of a cash account, else at once (index options always)."""
         if self.account_type is AccountType.CASH and security.type in (SecurityType.EQUITY, SecurityType.OPTION):
             return DelayedSettlement(security.clock)
         return ImmediateSettlement()
 
     def _wrong_order_type(self, order: Order) -> BrokerageMessage:
         known = ",".join(lean_name(kind) for kind in self.order_types or ())
-        return _unsupported(f"The {self.lean_name} does not support {lean_name(order.type)} order type. Only supports [{known}]")
+        return _unsupported(
+            f"The {self.lean_name} does not support {lean_name(order.type)} order type. Only supports [{known}]"
+        )
 
 
 class InteractiveBrokersBrokerageModel(DefaultBrokerageModel):
@@ -124,7 +127,8 @@ class InteractiveBrokersBrokerageModel(DefaultBrokerageModel):
         if order.type is OrderType.MARKET_ON_CLOSE and security.type not in (SecurityType.FUTURE, SecurityType.EQUITY):
             return BrokerageMessage(
                 f"Unsupported order type for {lean_name(security.type)} security type",
-                "InteractiveBrokers does not support Market-on-Close orders for other security types different than Future and Equity.",
+                "InteractiveBrokers does not support Market-on-Close orders for other security types different than "
+                "Future and Equity.",
             )
         if order.type is OrderType.MARKET_ON_OPEN:
             refusal = self._market_on_open(security, order.time)
@@ -140,7 +144,8 @@ class InteractiveBrokersBrokerageModel(DefaultBrokerageModel):
             return _unsupported(f"The {self.lean_name} does not support {lean_name(security.type)} security type.")
         if order.type is OrderType.OPTION_EXERCISE and security.type is SecurityType.INDEX_OPTION:
             return _unsupported(
-                f"The {self.lean_name} does not support {lean_name(order.type)} exercises for index and cash-settled options."
+                f"The {self.lean_name} does not support {lean_name(order.type)} exercises for index and "
+                "cash-settled options."
             )
         return None
 
@@ -173,15 +178,25 @@ class InteractiveBrokersBrokerageModel(DefaultBrokerageModel):
 class TastytradeBrokerageModel(DefaultBrokerageModel):
     lean_name = "TastytradeBrokerageModel"
     security_types = frozenset({SecurityType.EQUITY, *_OPTIONS, *_FUTURES})
-    order_types = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.COMBO_LIMIT)
+    order_types = (
+        OrderType.MARKET,
+        OrderType.LIMIT,
+        OrderType.STOP_MARKET,
+        OrderType.STOP_LIMIT,
+        OrderType.COMBO_LIMIT,
+    )
 
     def can_submit_order(self, security: SecurityView, order: Order) -> BrokerageMessage | None:
         refusal = super().can_submit_order(security, order)
-        if refusal is None and order.type is OrderType.COMBO_LIMIT and _crosses_zero(security.holdings.quantity, order.quantity):
+        if (
+            refusal is None
+            and order.type is OrderType.COMBO_LIMIT
+            and _crosses_zero(security.holdings.quantity, order.quantity)
+        ):
             return _unsupported(
-                f"Order type '{lean_name(order.type)}' is not supported for orders that cross the zero holdings threshold in the "
-                f"{self.lean_name}. This means you cannot change a position from positive to negative or vice versa using this "
-                "order type. Please close the existing position first."
+                f"Order type '{lean_name(order.type)}' is not supported for orders that cross the zero holdings "
+                f"threshold in the {self.lean_name}. This means you cannot change a position from positive to negative "
+                "or vice versa using this order type. Please close the existing position first."
             )
         return refusal
 
@@ -233,12 +248,13 @@ def brokerage_model(name: BrokerageName, account_type: AccountType = AccountType
 
 
 def is_order_expired(security: SecurityView, order: Order, now: datetime) -> bool:
-    """Return whether the order's time in force has ended: at the close of its session (DAY) or of its expiry's session."""
+    """Return whether the order's time in force has ended: at the close of its own or of its expiry's session."""
     force = order.time_in_force
     if force.kind is TimeInForceKind.GOOD_TIL_CANCELED:
         return False
     if force.kind is TimeInForceKind.DAY:
-        return now >= security.clock.close_of_day(order.time)
+        close = security.clock.close_of_day(order.time)
+        return now >= (close if close > order.time else security.clock.next_close(order.time))
     assert force.expiry is not None, "good-til-date has a date"
     midnight = datetime.combine(force.expiry.date(), time())
     return now >= security.clock.close_of_day(security.clock.utc(midnight))

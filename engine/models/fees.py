@@ -15,7 +15,8 @@ from engine.models.views import ZERO, SecurityView, exact
 from engine.orders import Order
 
 _MINIMUM: Final = Decimal(1)
-# Exchange fee and commission of a future or its option where the brokerage table has no entry of its own, and the regulatory fee.
+# Exchange fee and commission of a future or its option where the brokerage table has no entry of its own, and the
+# regulatory fee.
 _FUTURE_COMMISSION: Final = Decimal("0.85")
 _FUTURE_EXCHANGE_FEE: Final = Decimal("1.60")
 _REGULATORY_FEE: Final = Decimal("0.02")
@@ -29,7 +30,7 @@ class FeeError(ValueError):
 
 
 def order_position(direction: OrderDirection, held: float) -> OrderPosition:
-    """Return whether an order opens or closes, given what is held before it; an order through zero counts as closing."""
+    """Return whether an order opens or closes what is held before it; an order through zero counts as closing."""
     if direction is OrderDirection.BUY:
         return OrderPosition.BUY_TO_OPEN if held >= 0 else OrderPosition.BUY_TO_CLOSE
     return OrderPosition.SELL_TO_OPEN if held <= 0 else OrderPosition.SELL_TO_CLOSE
@@ -46,7 +47,7 @@ class ConstantFeeModel:
 
 
 class InteractiveBrokersFeeModel:
-    """Options 0.65, 0.50 or 0.25 a contract by price, at least 1; shares 0.005, at least 1 and at most 0.5 % of the value."""
+    """Options 0.65, 0.50 or 0.25 a contract by price, at least 1; shares 0.005, at least 1, at most 0.5 % of value."""
 
     def get_order_fee(self, security: SecurityView, order: Order) -> Decimal:
         kind = security.type
@@ -63,7 +64,7 @@ class InteractiveBrokersFeeModel:
 
 
 def potential_order_price(order: Order, security: SecurityView) -> float:
-    """Return the price IB's fee goes by.  Oddities of LEAN: a purchase looks at the bid and a sale at the ask, exercises at 0."""
+    """Return the price IB's fee goes by.  LEAN oddly looks at the bid of a purchase and at the ask of a sale."""
     if order.type in (OrderType.MARKET, OrderType.COMBO_MARKET, OrderType.MARKET_ON_OPEN, OrderType.MARKET_ON_CLOSE):
         return security.bid_price if order.direction is OrderDirection.BUY else security.ask_price
     if order.type is OrderType.COMBO_LIMIT:
@@ -75,7 +76,7 @@ def potential_order_price(order: Order, security: SecurityView) -> float:
 
 
 def _option_commission(premium: Decimal) -> Decimal:
-    """Return the commission of one contract; a credit combo bought at a negative limit is as cheap as a worthless option."""
+    """Return the commission of one contract; a combo bought at a negative limit is as cheap as a worthless option."""
     if premium >= Decimal("0.10"):
         return Decimal("0.65")
     return Decimal("0.50") if premium >= Decimal("0.05") else Decimal("0.25")

@@ -89,7 +89,7 @@ def insufficient_text(portfolio: PortfolioView, orders: Sequence[Order], check: 
 
 
 def smart_rounding(value: Decimal) -> Decimal:
-    """Return the value as LEAN shows it: four decimals above 1,000, else (also far below zero) seven significant digits."""
+    """Return the value as LEAN shows it: four decimals above 1,000, else (below zero, too) seven significant digits."""
     if value == 0:
         return value
     return round(value, 4 if value > 1000 else 6 - value.adjusted())
@@ -125,7 +125,8 @@ def _margin_delta(portfolio: PortfolioView, positions: Sequence[Position]) -> De
             known = after.get(position.symbol)
             after[position.symbol] = position if known is None else combine(known, position)
     contemplated = sum(
-        (initial_margin(group, portfolio.security).without_premium for group in _groups(portfolio, after.values())), ZERO
+        (initial_margin(group, portfolio.security).without_premium for group in _groups(portfolio, after.values())),
+        ZERO,
     )
     # The premium counts once, for what the order buys, not for what the account already owns.
     for group in _groups(portfolio, ordered.values()):
@@ -154,7 +155,9 @@ def _compare(portfolio: PortfolioView, security: SecurityView, order: Order, ext
         return _SUFFICIENT
     free = buying_power(portfolio, security, order.direction) + (extra or ZERO)
     required = security.buying_power_model.initial_margin_for_order(security, order)
-    unfilled = (exact(order.absolute_quantity) - abs(exact(portfolio.quantity_filled(order.id)))) / exact(order.absolute_quantity)
+    unfilled = (exact(order.absolute_quantity) - abs(exact(portfolio.quantity_filled(order.id)))) / exact(
+        order.absolute_quantity
+    )
     required *= unfilled
     if abs(required) > free:
         return BuyingPowerCheck(False, f"Id: {order.id}, Initial Margin: {plain(required)}, Free Margin: {plain(free)}")
@@ -165,14 +168,14 @@ def buying_power(portfolio: PortfolioView, security: SecurityView, direction: Or
     """Return the margin free for an order: an order against the holdings may use their margin and as much again."""
     free = margin_remaining(portfolio)
     held = security.holdings.quantity
-    if held > 0 and direction is OrderDirection.SELL or held < 0 and direction is OrderDirection.BUY:
+    if (held > 0 and direction is OrderDirection.SELL) or (held < 0 and direction is OrderDirection.BUY):
         model = security.buying_power_model
         free += model.holdings_margin(security) + model.initial_margin(security, abs(held)).value
     return max(free, ZERO)
 
 
 def _check_exercise(portfolio: PortfolioView, option: SecurityView, order: Order) -> BuyingPowerCheck:
-    """Check the shares that an exercise buys or sells at the strike; what is cash settled or worthless always passes."""
+    """Check the shares that an exercise trades at the strike; what is cash settled or worthless always passes."""
     underlying = underlying_of(option)
     if intrinsic_value(option.symbol, exact(underlying.close)) < _AUTO_EXERCISE or not underlying.is_tradable:
         return _SUFFICIENT

@@ -1,12 +1,12 @@
 """Which option strategies a set of positions is: LEAN's definitions and its greedy matcher.
 
-`match(positions)` splits the positions on one underlying into strategies; the margin of each is in `strategy_margin`.
-Sources: Common/Securities/Option/StrategyMatcher/*.cs (matcher of 2026-08-04, which compares two groupings and keeps the one
-that leaves fewer short contracts uncovered).
+`match(positions)` splits the positions on one underlying into strategies; the margin of each is in
+`strategy_margin`.  Sources: Common/Securities/Option/StrategyMatcher/*.cs (matcher of 2026-08-04, which compares two
+groupings and keeps the one that leaves fewer short contracts uncovered).
 
-LEAN walks positions in the order of a hash that differs between processes, so that three or more overlapping structures are
-grouped now one way, now another.  Here the order is expiry, strike, right: always the same.  Where LEAN's result does not depend
-on the order, as with one or two condors, it is the same as here.
+LEAN walks positions in the order of a hash that differs between processes, so that three or more overlapping
+structures are grouped now one way, now another.  Here the order is expiry, strike, right: always the same.  Where
+LEAN's result does not depend on the order, as with one or two condors, it is the same as here.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Match:
 
 
 class _Rule(NamedTuple):
-    """`position.field relation reference`, where the reference is a field of an earlier leg or a distance between legs."""
+    """`position.field relation reference`; the reference is a field of an earlier leg or a distance of two."""
 
     field: str  # "strike" or "expiry"
     relation: str
@@ -141,7 +141,9 @@ _SAME_EXPIRY: Final = _Rule("expiry", "==", 0)
 _LATER_EXPIRY: Final = _Rule("expiry", ">", 0)
 
 
-def _pair(name: Strategy, right: OptionRight, first: int, second: int, relation: str, expiry: _Rule = _SAME_EXPIRY) -> _Definition:
+def _pair(
+    name: Strategy, right: OptionRight, first: int, second: int, relation: str, expiry: _Rule = _SAME_EXPIRY
+) -> _Definition:
     return _Definition(name, 0, (_leg(right, first), _leg(right, second, _strike(relation, 0), expiry)))
 
 
@@ -202,8 +204,9 @@ def _with_underlying(name: Strategy, lots: int, *legs: _LegRule) -> _Definition:
 
 _PUT_BELOW: Final = (_strike("<", 0), _SAME_EXPIRY)
 _PUT_AT: Final = (_strike("==", 0), _SAME_EXPIRY)
-# In LEAN's order of declaration.  It derives an inverse of every definition and drops those that are declared under another
-# name; what stays are the naked call and put bought instead of sold, and the collar on short stock, each after its original.
+# In LEAN's order of declaration.  It derives an inverse of every definition and drops those that are declared under
+# another name; what stays are the naked call and put bought instead of sold, and the collar on short stock, each
+# after its original.
 _DECLARED: Final = (
     _with_underlying(Strategy.COVERED_CALL, 1, _leg(_CALL, -1)),
     _with_underlying(Strategy.PROTECTIVE_CALL, -1, _leg(_CALL, 1)),
@@ -276,8 +279,8 @@ class _Book(NamedTuple):
 def match(legs: Iterable[OptionLeg], underlying_lots: int = 0) -> list[Match]:
     """Return the strategies that the positions on one underlying form, in the order LEAN finds them.
 
-    Positions of one contract are added up.  Every option ends up in a strategy, if only as a naked call or put; lots of the
-    underlying that no strategy takes are left out.
+    Positions of one contract are added up.  Every option ends up in a strategy, if only as a naked call or put; lots
+    of the underlying that no strategy takes are left out.
     """
     book = _book(legs, underlying_lots)
     best, left = _greedy(_most_legs_first(), book)
@@ -325,7 +328,8 @@ def _matches(definition: _Definition, book: _Book) -> Iterator[Match]:
         times = book.lots // definition.underlying_lots
     for chosen, multiple in _fill_legs(definition, book.quantities, (), times):
         legs = tuple(
-            OptionLeg(contract.symbol, multiple * rule.quantity) for contract, rule in zip(chosen, definition.legs, strict=True)
+            OptionLeg(contract.symbol, multiple * rule.quantity)
+            for contract, rule in zip(chosen, definition.legs, strict=True)
         )
         yield Match(definition.strategy, legs, definition.underlying_lots * multiple)
 
@@ -347,7 +351,10 @@ def _fill_legs(
         # LEAN takes all it could use of this position away before it looks for the next leg.
         rest = {other: left for other, left in quantities.items() if other is not contract}
         if held != multiple * rule.quantity:
-            rest = {other: left if other is not contract else held - multiple * rule.quantity for other, left in quantities.items()}
+            rest = {
+                other: left if other is not contract else held - multiple * rule.quantity
+                for other, left in quantities.items()
+            }
         yield from _fill_legs(definition, rest, (*chosen, contract), min(times, multiple))
 
 
@@ -385,7 +392,7 @@ def _uncovered(found: Sequence[Match], left: _Book) -> int:
 
 
 def _uncovered_of(right: OptionRight, legs: Sequence[OptionLeg], lots: int) -> int:
-    """Pair each short leg with long legs of its strategy that expire no earlier and are not much worse, then with stock."""
+    """Pair each short leg with long legs that expire no earlier and are not much worse, then with stock."""
     sign = 1 if right is _CALL else -1
     shorts = sorted((leg for leg in legs if leg.quantity < 0), key=lambda leg: sign * leg.symbol.id.strike_price)
     longs = {leg.symbol: leg.quantity for leg in legs if leg.quantity > 0}

@@ -1,6 +1,7 @@
 """Positions grouped as LEAN margins them: option strategies per underlying, everything else alone.
 
-Sources: Common/Securities/Positions/{OptionStrategyPositionGroupResolver,CompositePositionGroupResolver,PositionExtensions}.cs.
+Sources:
+Common/Securities/Positions/{OptionStrategyPositionGroupResolver,CompositePositionGroupResolver,PositionExtensions}.cs.
 All positions on one underlying are matched together, whichever strategy of the algorithm opened them.
 """
 
@@ -115,14 +116,18 @@ def _by_underlying(positions: Iterable[Position]) -> list[list[Position]]:
         kind = position.symbol.security_type
         if kind.is_option or kind in _HAVE_OPTIONS:
             buckets.setdefault(_underlying(position.symbol), []).append(position)
-    return [bucket for bucket in buckets.values() if any(position.symbol.security_type.is_option for position in bucket)]
+    return [
+        bucket for bucket in buckets.values() if any(position.symbol.security_type.is_option for position in bucket)
+    ]
 
 
 def _strategies_on_one_underlying(bucket: Sequence[Position], units: dict[Symbol, float]) -> list[PositionGroup] | None:
     options = [position for position in bucket if position.symbol.security_type.is_option]
     underlying = next((position for position in bucket if not position.symbol.security_type.is_option), None)
     unit = units[options[0].symbol]
-    lots = 0 if underlying is None else int(underlying.quantity / unit)  # whole lots only; the rest of the shares stays alone
+    lots = (
+        0 if underlying is None else int(underlying.quantity / unit)
+    )  # whole lots only; the rest of the shares stays alone
     legs = [OptionLeg(position.symbol, int(position.quantity)) for position in options if int(position.quantity) != 0]
     if not legs and lots == 0:
         return None

@@ -17,7 +17,8 @@ from engine.symbols import Symbol
 _FLOOR: Final = Decimal("0.10")
 _EQUITY_OPTION_SHARE: Final = Decimal("0.20")
 _INDEX_OPTION_SHARE: Final = Decimal("0.15")
-# Options on a fraction of the index: their strikes are multiplied before they are compared with it (symbol properties table).
+# Options on a fraction of the index: their strikes are multiplied before they are compared with it (symbol properties
+# table).
 _STRIKE_MULTIPLIERS: Final = {"NQX": 5}
 
 
@@ -28,7 +29,9 @@ class UnknownUnderlying(ValueError):
 def underlying_of(option: SecurityView) -> SecurityView:
     """Return the security an option is written on."""
     if option.underlying is None:
-        raise UnknownUnderlying(f"{option.symbol}: expected a subscribed underlying. Add the underlying before its options.")
+        raise UnknownUnderlying(
+            f"{option.symbol}: expected a subscribed underlying. Add the underlying before its options."
+        )
     return option.underlying
 
 
@@ -88,9 +91,10 @@ class SecurityMarginModel:
 
 
 class OptionMarginModel:
-    """Long: the premium to open, nothing to hold.  Short: premium plus the larger of 10 % and 20 % (index 15 %) less out-of-the-money.
+    """Long: the premium to open, nothing to hold.  Short: the premium and a share of the underlying.
 
-    The 10 % are of the underlying for calls, of the strike for puts; the 20 or 15 % are of the underlying.
+    The share is the larger of 20 % (index 15 %) less what the option is out of the money, and 10 % (puts: of the
+    strike).
     """
 
     leverage = 1.0
@@ -112,7 +116,7 @@ class OptionMarginModel:
         return ZERO if quantity >= 0 else _short_margin(security, quantity, quantity_value(security, quantity))
 
     def holdings_margin(self, security: SecurityView) -> Decimal:
-        """Return the margin of what is held; unlike `maintenance_margin` it counts the premium received, not today's price."""
+        """Return the margin of what is held; the premium counts as received, not at its price."""
         held = security.holdings
         value = quantity_value(security, held.quantity, held.average_price)
         return ZERO if held.quantity >= 0 else _short_margin(security, held.quantity, value)

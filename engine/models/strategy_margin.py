@@ -1,8 +1,9 @@
 """Margin of one position group.
 
-Source: Common/Securities/Option/OptionStrategyPositionGroupBuyingPowerModel.cs.  Oddities of LEAN that are kept: an iron
-condor or butterfly pays for its put wing only, whatever the call wing (LEAN issue 9775); a covering long option of another strike
-and expiry (diagonal) counts nothing; a calendar costs nothing; backspreads have no rule, LEAN throws (it never groups one).
+Source: Common/Securities/Option/OptionStrategyPositionGroupBuyingPowerModel.cs.  Oddities of LEAN that are kept: an
+iron condor or butterfly pays for its put wing only, whatever the call wing (LEAN issue 9775); a covering long option
+of another strike and expiry (diagonal) counts nothing; a calendar costs nothing; backspreads have no rule, LEAN
+throws (it never groups one).
 """
 
 from __future__ import annotations
@@ -118,7 +119,11 @@ class _Margin:
         if strategy in _CREDIT_LADDERS | _DEBIT_LADDERS:
             return self._ladder()
         if self._underlying is not None:
-            return self._opened_with_stock(self._underlying) if stage == "open" else self._held_with_stock(self._underlying)
+            return (
+                self._opened_with_stock(self._underlying)
+                if stage == "open"
+                else self._held_with_stock(self._underlying)
+            )
         raise MarginModelError(f"Option strategy {strategy} margin modeling has yet to be implemented")
 
     # -- options only
@@ -149,7 +154,11 @@ class _Margin:
         bids = exact(self._of(call).bid_price) + exact(self._of(put).bid_price)
         commission = max(contracts * _BOX_COMMISSION, Decimal(1)) * _CREDIT_BOX_LEGS
         close_cost = commission + (asks - bids) * contracts * self._unit(call)
-        width = (exact(call.symbol.id.strike_price) - exact(short_call.symbol.id.strike_price)) * contracts * self._unit(call)
+        width = (
+            (exact(call.symbol.id.strike_price) - exact(short_call.symbol.id.strike_price))
+            * contracts
+            * self._unit(call)
+        )
         return max(_BOX_MARKUP * close_cost, width)
 
     # -- with stock
@@ -165,7 +174,8 @@ class _Margin:
         if self._strategy is Strategy.COVERED_CALL:
             share = underlying.buying_power_model.maintenance_margin(underlying, stock.quantity)
             value = quantity_value(underlying, stock.quantity)
-            # Both margins are the same share of a value, so that the margin at the strike is that share of the value there.
+            # Both margins are the same share of a value, so that the margin at the strike is that share of the value
+            # there.
             at_strike = share if spot == 0 else share * min(spot, strike) / spot
             second = min(value, max(self._value(option), share))
             return max(intrinsic_value(option.symbol, spot) * contracts + at_strike, second)
@@ -189,7 +199,9 @@ class _Margin:
             return abs(self._value(option)) * _COVERED_CALL_SHARE + margin
         if self._strategy is Strategy.COVERED_PUT:
             return self._stock_and_intrinsic(stock, option)
-        return self._stock_and_intrinsic(stock, self._any(_PUT if self._strategy is Strategy.REVERSE_CONVERSION else _CALL))
+        return self._stock_and_intrinsic(
+            stock, self._any(_PUT if self._strategy is Strategy.REVERSE_CONVERSION else _CALL)
+        )
 
     def _stock_and_intrinsic(self, stock: Position, option: Position) -> Decimal:
         underlying = self._of(stock)

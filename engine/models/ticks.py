@@ -1,8 +1,9 @@
 """Rounding of order prices to the tick, before an order reaches the broker.
 
-Sources: BrokerageTransactionHandler.RoundOrderPrices, IndexOptionPriceVariationModel.cs, EquityPriceVariationModel.cs.
-LEAN rounds to the nearest tick, halves to even, so that a limit may end up worse for us.  A combo's limit is rounded to
-the finest tick any leg has at price zero: 0.05 for SPXW whatever the limit, while a single limit of 3 or more is rounded to 0.10.
+Sources: BrokerageTransactionHandler.RoundOrderPrices, IndexOptionPriceVariationModel.cs,
+EquityPriceVariationModel.cs.  LEAN rounds to the nearest tick, halves to even, so that a limit may end up worse for
+us.  A combo's limit is rounded to the finest tick any leg has at price zero: 0.05 for SPXW whatever the limit, while
+a single limit of 3 or more is rounded to 0.10.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def price_increment(security: SecurityView, reference: float) -> Decimal:
     return exact(security.minimum_price_variation)
 
 
-def round_order_prices(order: Order, security: SecurityView, legs: Sequence[tuple[Order, SecurityView]] = ()) -> str | None:
+def round_order_prices(
+    order: Order, security: SecurityView, legs: Sequence[tuple[Order, SecurityView]] = ()
+) -> str | None:
     """Round the order's prices in place; return LEAN's warning (shown once a run) if one changed.
 
     `legs` are all orders of a combo limit; while some are missing pass none, and the group's limit stays as it is.
@@ -49,7 +52,8 @@ def round_order_prices(order: Order, security: SecurityView, legs: Sequence[tupl
         result = (value / increment).to_integral_value(ROUND_HALF_EVEN) * increment
         if result != value:
             warnings.append(
-                f"Warning: To meet brokerage precision requirements, order {name} was rounded to {plain(result)} from {plain(value)}"
+                f"Warning: To meet brokerage precision requirements, order {name} was rounded to {plain(result)} "
+                f"from {plain(value)}"
             )
         return float(result)
 
@@ -58,9 +62,13 @@ def round_order_prices(order: Order, security: SecurityView, legs: Sequence[tupl
     if order.type in (OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP):
         order.stop_price = rounded("StopPrice", order.stop_price, price_increment(security, order.stop_price))
     if order.type is OrderType.TRAILING_STOP and not order.trailing_as_percentage:
-        order.trailing_amount = rounded("TrailingAmount", order.trailing_amount, price_increment(security, order.trailing_amount))
+        order.trailing_amount = rounded(
+            "TrailingAmount", order.trailing_amount, price_increment(security, order.trailing_amount)
+        )
     if order.type is OrderType.LIMIT_IF_TOUCHED:
-        order.trigger_price = rounded("TriggerPrice", order.trigger_price, price_increment(security, order.trigger_price))
+        order.trigger_price = rounded(
+            "TriggerPrice", order.trigger_price, price_increment(security, order.trigger_price)
+        )
     if order.type is OrderType.COMBO_LIMIT and legs:
         assert order.group_order_manager is not None, "a combo order has a group"
         # The reference is the leg's fill price so far, which is 0 for an order that waits.

@@ -1,8 +1,8 @@
 """What the models see of the engine: small protocols that the engine's own objects satisfy.
 
-Units: prices are floats in USD (index points for indices), as in the engine's columns; money is an exact `Decimal` in USD;
-quantities are signed and whole.  Every moment is a naive UTC datetime, as in orders and events.
-The names are LEAN's, so that a `Security` fits without an adapter.
+Units: prices are floats in USD (index points for indices), as in the engine's columns; money is an exact `Decimal` in
+USD; quantities are signed and whole.  Every moment is a naive UTC datetime, as in orders and events.  The names are
+LEAN's, so that a `Security` fits without an adapter.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class SessionClock(Protocol):
         ...
 
     def close_of_day(self, utc: datetime) -> datetime:
-        """Return the last regular close of the moment's local date, of the next open date when that is past or there is none."""
+        """Return the last regular close of the moment's local date, of the next open date when it has none."""
         ...
 
     def utc(self, local: datetime) -> datetime: ...
