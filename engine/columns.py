@@ -40,41 +40,43 @@ class MinuteColumns:
 
     FIELDS: ClassVar[tuple[str, ...]] = ()
 
-    __slots__ = ("_first", "_minutes", "_rows", "end_minute", "values")
+    __slots__ = ("_dense", "_first", "_minutes", "_rows", "end_minute", "values")
 
     def __init__(self, end_minute: Ints, values: Floats) -> None:
         self.end_minute = end_minute
         self.values = values
-        self._index()
+        self.reindex()
 
-    def _index(self) -> None:
-        """Prepare look-ups: arithmetic for the usual day without gaps, a dictionary and a sorted list otherwise."""
+    def reindex(self) -> None:
+        """Prepare look-ups after `end_minute` was set: arithmetic for a day without gaps, a dictionary otherwise."""
         minutes = self.end_minute
         count = len(minutes)
         self._first = int(minutes[0]) if count else 0
+        self._dense = not count or int(minutes[-1]) - self._first == count - 1
         self._rows: dict[int, int] | None = None
         self._minutes: list[int] | None = None
-        if count and int(minutes[-1]) - self._first != count - 1:
-            self._minutes = minutes.tolist()
-            self._rows = {minute: row for row, minute in enumerate(self._minutes)}
 
     def __len__(self) -> int:
         return len(self.end_minute)
 
     def row_at(self, minute: int) -> int:
         """Return the row whose bar ends at `minute`, or -1."""
+        if self._dense:
+            row = minute - self._first
+            return row if 0 <= row < len(self.end_minute) else -1
         rows = self._rows
-        if rows is not None:
-            return rows.get(minute, -1)
-        row = minute - self._first
-        return row if 0 <= row < len(self.end_minute) else -1
+        if rows is None:
+            rows = self._rows = {end: row for row, end in enumerate(self.end_minute.tolist())}
+        return rows.get(minute, -1)
 
     def last_row_at_or_before(self, minute: int) -> int:
         """Return the newest row that had ended by `minute`, or -1."""
-        if self._minutes is not None:
-            return bisect_right(self._minutes, minute) - 1
-        row = minute - self._first
-        return min(row, len(self.end_minute) - 1) if row >= 0 else -1
+        if self._dense:
+            row = minute - self._first
+            return min(row, len(self.end_minute) - 1) if row >= 0 else -1
+        if self._minutes is None:
+            self._minutes = self.end_minute.tolist()
+        return bisect_right(self._minutes, minute) - 1
 
     def between(self, first_end: int, last_end: int) -> Self:
         """Return the rows whose bars end in [first_end, last_end], without copying."""

@@ -297,7 +297,7 @@ class MarketHoursDatabase:
     """Reads single entries of market-hours-database.json; raises DataError when the text is not what LEAN writes."""
 
     def __init__(self, text: bytes, name: str) -> None:
-        self._text = text
+        self.text = text
         self._name = name
         self._raw: dict[str, dict[str, Any] | None] = {}
         self._hours: dict[str, ExchangeHours | None] = {}
@@ -317,10 +317,10 @@ class MarketHoursDatabase:
         """Return a symbol's hours: its own entry, else its market's `[*]`; raise DataError when there is neither."""
         kind = _kind(symbol.security_type)
         market = symbol.id.market
-        found = self._entry(kind, market, _database_key(symbol)) or self._entry(kind, market, "[*]")
+        found = self._entry(kind, market, database_key(symbol)) or self._entry(kind, market, "[*]")
         if found is None:
             raise DataError(
-                f"{self._name}: found no entry {kind}-{market}-{_database_key(symbol)} nor {kind}-{market}-[*], "
+                f"{self._name}: found no entry {kind}-{market}-{database_key(symbol)} nor {kind}-{market}-[*], "
                 "expected one of them. Add it, or drop the subscription."
             )
         return found
@@ -367,11 +367,11 @@ class MarketHoursDatabase:
         return self._entry(base, market, name) or self._entry(base, market, "[*]")
 
     def _read_entry(self, key: str) -> dict[str, Any] | None:
-        match = re.search(rb'"' + re.escape(key.encode()) + rb'"\s*:\s*(?=\{)', self._text)
+        match = re.search(rb'"' + re.escape(key.encode()) + rb'"\s*:\s*(?=\{)', self.text)
         if match is None:
             return None
         # An entry is a few kilobytes; the rest of the file is never decoded.
-        chunk = self._text[match.end() : match.end() + 200_000].decode(errors="replace")
+        chunk = self.text[match.end() : match.end() + 200_000].decode(errors="replace")
         try:
             found, _ = json.JSONDecoder().raw_decode(chunk)
         except json.JSONDecodeError as error:
@@ -386,7 +386,7 @@ def _kind(security_type: SecurityType) -> str:
     return security_type.name.title().replace("_", "")
 
 
-def _database_key(symbol: Symbol) -> str:
+def database_key(symbol: Symbol) -> str:
     """Return the name under which LEAN's databases list a symbol (BaseSecurityDatabase.GetDatabaseSymbolKey)."""
     if symbol.security_type is SecurityType.OPTION and symbol.underlying is not None:
         return symbol.underlying.value
