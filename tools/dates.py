@@ -1,0 +1,25 @@
+"""Dates on the command line."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import click
+
+
+class DayType(click.ParamType[date]):
+    """An ISO date such as 2025-11-28."""
+
+    name = "date"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            name = param.opts[0] if param is not None else "date"
+            self.fail(f"{name} = {value}: expected a date such as 2025-11-28. Write it as year-month-day.", param, ctx)
+
+
+DAY = DayType()
