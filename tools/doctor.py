@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from tools.errors import BulkheadUsageError
 from tools.lean_launcher import HOW_TO_GET_ONE, find_launcher
+from tools.parameters import RUNNERS_OWN, check_settings, project_parameters
 from tools.paths import ROOT, RUNS, cache_dir
 
 PINS = ROOT / "tools" / "requirements.txt"
@@ -59,6 +61,51 @@ def as_text(findings: list[Finding]) -> str:
     missing = [finding.name for finding in findings if finding.needed and not finding.ok]
     lines.append("")
     lines.append(f"`backtest` cannot run: {', '.join(missing)}." if missing else "`backtest` can run here.")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting of the algorithm as `--set` names it; bounds are inclusive, absent for what is not a number."""
+
+    name: str
+    value: str
+    bounds: str
+    unit: str
+    source: str
+
+
+def settings_rows() -> list[SettingRow]:
+    """Return every setting that `--set` takes, with what config.json makes of it."""
+    from core.setting_fields import describe, flatten
+    from core.settings import Settings
+
+    parameters = project_parameters()
+    check_settings(parameters)
+    settings = Settings.from_parameters(parameters)
+    values = flatten(settings)
+    rows = []
+    for item in describe(settings):
+        if item.name.startswith(RUNNERS_OWN):
+            continue
+        low, high = item.meta.low, item.meta.high
+        bounds = f"{low:g} to {high:g}" if math.isfinite(low) and math.isfinite(high) else ""
+        rows.append(SettingRow(item.name, str(values[item.name]), bounds, item.meta.unit, item.meta.source))
+    return rows
+
+
+def rows_as_json(rows: list[SettingRow]) -> str:
+    return json.dumps([asdict(row) for row in rows], indent=2)
+
+
+def rows_as_text(rows: list[SettingRow]) -> str:
+    name_width = max(len(row.name) for row in rows)
+    value_width = max(len(row.value) for row in rows)
+    lines = []
+    for row in rows:
+        meaning = ", ".join(part for part in (row.bounds, row.unit) if part)
+        source = f"  ({row.source})" if row.source else ""
+        lines.append(f"{row.name:<{name_width}}  {row.value:<{value_width}}  {meaning}{source}".rstrip())
     return "\n".join(lines)
 
 
