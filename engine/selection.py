@@ -2,8 +2,8 @@
 
 A universe file of session D is put out at the exchange's midnight after D (01:00 New York for Chicago), and the filter
 runs then.  At the start of a run the newest file that is already out is used at once; with an algorithm clock ahead of
-the exchange's that is the file of the session before the last one, so a run that starts on a Tuesday first gets Monday's
-contracts and an hour later its own (lean_lab surprise 13).
+the exchange's that is the file of the session before the last one, so a run that starts on a Tuesday first gets
+Monday's contracts and an hour later its own.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def selections(hours: ExchangeHours, start_utc: datetime, end_utc: datetime) -> 
 class UniverseChange:
     """What one selection changed.
 
-    added and removed are what on_securities_changed tells; a removed contract that is held or has an open order keeps its
-    data until a later selection lists it in `ended`, without being reported again.
+    added and removed are what on_securities_changed tells; a removed contract that is held or has an open order keeps
+    its data until a later selection lists it in `ended`, without being reported again.
     """
 
     added: tuple[Symbol, ...] = ()

@@ -195,7 +195,7 @@ class OptionFilterUniverse:
         return self._keep((strike >= lowest) & (strike <= highest), strangers=True)
 
     def expiration(self, min_expiry: int | timedelta, max_expiry: int | timedelta) -> Self:
-        """Keep expiries between two numbers of days (or timedeltas) from today; from the next session on a closed day."""
+        """Keep expiries between two numbers of days from today, or from the next session on a closed day."""
         reference = datetime(self.local_time.year, self.local_time.month, self.local_time.day)
         if not self._hours.is_date_open(reference):
             reference = self._hours.get_next_trading_day(reference)
