@@ -229,9 +229,8 @@ class MemorySource:
     ) -> None:
         """Set the universe file of a date; underlying is its close, or its whole bar."""
         rows = [item if isinstance(item, UniverseRow) else UniverseRow(symbol=item) for item in contracts]
-        bar = (
-            UnderlyingBar(underlying, underlying, underlying, underlying, 0.0) if _is_number(underlying) else underlying
-        )
+        if isinstance(underlying, int | float):
+            underlying = UnderlyingBar(underlying, underlying, underlying, underlying, 0.0)
         names = [field.name for field in fields(UniverseRow)[1:]]
         numbers = np.array([[getattr(row, name) for name in names] for row in rows], dtype=np.float64)
         numbers = numbers.reshape(len(rows), len(names))
