@@ -1,0 +1,238 @@
+"""What a step leaves in the ledger besides decisions and orders: the session, VIX, marks, the broker's statements, states, health.
+
+MARK is written in each step while anything is held or works, else at open and close; the broker's statement at the start, after the fills or expiries of a step
+are all folded, and at open and close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from core.books import Books
+from core.component_initializer import ComponentInitializer
+from core.errors import LedgerError
+from core.ledger import Ledger
+from core.ledger_kinds import Kind
+from core.market import MarketSnapshot, Quote, Session, VixReading
+from core.order_gateway import OrderGateway
+from core.ports import Account, Broker
+from core.reasons import Reason
+from core.rules import Cause, Note
+from core.settings import Settings
+from core.state_manager import StateManager
+from core.trading_state import Change, StateBoard
+from core.vocabulary import Gate, SessionPhase, TradingState, to_u6
+from risk.margin_manager import MarginManager
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """The header of a run, as RUN_STARTED states it."""
+
+    run: str
+    engine: str
+    engine_version: str
+    code_hash: str
+    settings_hash: str
+    data_manifest: str
+
+
+class Recorder:
+    """Writes the records that nobody else owns."""
+
+    def __init__(
+        self, settings: Settings, ledger: Ledger, books: Books, broker: Broker, state: StateManager, margin: MarginManager,
+        initializer: ComponentInitializer,
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._ledger = ledger
+        self._books = books
+        self._broker = broker
+        self._state = state
+        self._margin = margin
+        self._initializer = initializer
+        self._phase: SessionPhase | None = None
+        self._vix: tuple[str, str] | None = None
+        self._opened: date | None = None
+        self._marked_open = False
+        self._stated_trades = -1
+        self.session_closed = False
+
+    # ----------------------------------------------------------------------------------------------------------------- header
+
+    def start_run(self, facts: RunFacts, now: datetime, resumed_from: str | None, reasons: Iterable[str]) -> None:
+        run = self._settings.run
+        optional = {} if resumed_from is None else {"resumed_from": resumed_from}
+        self._ledger.append(
+            Kind.RUN_STARTED, "", now, run=facts.run, schema=1, engine=facts.engine, engine_version=facts.engine_version, start=run.start,
+            end=run.end, code_hash=facts.code_hash, settings=self._settings.trading(), settings_hash=facts.settings_hash,
+            data_manifest=facts.data_manifest, seed=run.seed, mode=run.mode.value, account=self._settings.account.type.value,
+            brokerage=self._settings.account.brokerage.value, currency=self._settings.account.currency,
+            start_cash_u6=self._broker.account().cash_u6, holdings=self._holdings(self._broker.positions()), families={},
+            reasons=sorted(reasons), **optional,
+        )  # fmt: skip
+        self.statement(now)
+        self.init_report(now)
+
+    def init_report(self, now: datetime) -> None:
+        components = [
+            {
+                "name": line.name, "tier": line.tier, "status": line.status.value, "error": line.error, "sentence": line.sentence,
+                "attempts": line.attempts,
+            }
+            for line in self._initializer.report()
+        ]  # fmt: skip
+        self._ledger.append(Kind.INIT_REPORT, "", now, components=components)
+
+    def component(self, name: str, now: datetime) -> None:
+        line = next(item for item in self._initializer.report() if item.name == name)
+        self._ledger.append(
+            Kind.COMPONENT, "", now, name=name, status=line.status.value, error=line.error, sentence=line.sentence, attempts=line.attempts
+        )
+
+    # ---------------------------------------------------------------------------------------------------------------- session
+
+    def open_session(self, session: Session, now: datetime) -> None:
+        self._ledger.open_chunk()
+        self._ledger.append(
+            Kind.SESSION_OPENED, "", now, date=session.day, open_time=session.open, close_time=session.close, half_day=session.half_day
+        )
+        self.session_closed = False
+        self._phase = None
+        self._vix = None
+        self._marked_open = False
+        self.statement(now)
+
+    def close_session(self, snapshot: MarketSnapshot, session: Session) -> None:
+        now = snapshot.time
+        self._mark(snapshot)
+        self.statement(now)
+        equity = snapshot.equity_usd
+        equity_u6 = {} if equity is None else {"equity_u6": to_u6(equity)}
+        self._ledger.append(
+            Kind.SESSION_CLOSED, "", now, date=session.day, open_time=session.open, close_time=session.close, half_day=session.half_day,
+            cash_u6=self._books.cash_u6, **equity_u6,
+        )  # fmt: skip
+        self.session_closed = True
+        self._ledger.flush(durable=True)
+
+    # ------------------------------------------------------------------------------------------------------------- every step
+
+    def observe(self, snapshot: MarketSnapshot, session: Session, phase: SessionPhase, board: StateBoard) -> None:
+        """Write phase and VIX when they change, and the mark of this step."""
+        if phase is not self._phase:
+            self._phase = phase
+            self._ledger.append(Kind.PHASE, "", snapshot.time, phase=phase.value)
+        busy = bool(self._books.open_trades())
+        assert snapshot.vix is not None
+        self._vix_record(snapshot.vix, snapshot.time, always=busy)
+        at_open = phase.market_open and not self._marked_open and snapshot.time > session.open
+        if busy and not self.session_closed or at_open:
+            self._mark(snapshot)
+            self._marked_open = True
+
+    def ask_vix(self, snapshot: MarketSnapshot) -> None:
+        """Write VIX before an entry is judged on it."""
+        assert snapshot.vix is not None
+        self._vix_record(snapshot.vix, snapshot.time, always=True)
+
+    def _vix_record(self, vix: VixReading, now: datetime, *, always: bool) -> None:
+        seen = (vix.verdict.value, vix.regime.value)
+        if seen == self._vix and not always:
+            return
+        self._vix = seen
+        value = {} if vix.value is None else {"value_e6": round(vix.value * 1e6)}
+        age = int(min(vix.age_s, 86_400))
+        self._ledger.append(Kind.VIX, "", now, age_s=age, verdict=vix.verdict.value, regime=vix.regime.value, **value)
+
+    def _mark(self, snapshot: MarketSnapshot) -> None:
+        assert snapshot.equity is not None and snapshot.account is not None
+        if snapshot.equity.usd is None:
+            return
+        margin = self._margin.usage(snapshot, self._books)
+        symbols = [symbol for symbol, qty in self._books.positions().items() if qty]
+        px = {symbol: _px(snapshot.quote(symbol), None) for symbol in symbols}
+        for underlying in sorted({self._books.instrument(symbol).underlying for symbol in symbols}):
+            bar = snapshot.bars.get(underlying)
+            if bar is not None:
+                px[underlying] = [0, 0, to_u6(bar.close), to_u6(bar.low), to_u6(bar.high)]
+        self._ledger.append(
+            Kind.MARK, "", snapshot.time, px=px, halted=sorted(snapshot.halted), equity_u6=to_u6(snapshot.equity.usd),
+            engine_equity_u6=to_u6(snapshot.account.equity_usd), used_u6=to_u6(margin.used_usd), reserved_u6=to_u6(margin.reserved_usd),
+            t_loss_u6=to_u6(margin.t_loss_usd), c_loss_u6=to_u6(margin.c_loss_usd),
+        )  # fmt: skip
+
+    def causes(self, snapshot: MarketSnapshot) -> tuple[Cause, ...]:
+        """Return the causes that follow from our own valuation and from the feed."""
+        found: list[Cause] = []
+        equity = snapshot.equity
+        if equity is None or equity.usd is None:
+            found.append(Cause("equity.unknown", TradingState.REDUCING, Reason.EQUITY_UNKNOWN, Gate.DATA))
+        elif equity.disputed:
+            found.append(Cause("equity.disputed", TradingState.REDUCING, Reason.EQUITY_DISPUTED, Gate.DATA))
+        if snapshot.phase.market_open and snapshot.feed_silent_s >= self._settings.data.feed_silent_s:
+            found.append(Cause("feed.silent", TradingState.REDUCING, Reason.FEED_SILENT, Gate.DATA))
+        return tuple(found)
+
+    def state_changes(self, changes: Iterable[Change], now: datetime) -> None:
+        for change in changes:
+            optional = {} if change.disposition is None else {"disposition": change.disposition.value}
+            scope = change.scope.value if not change.subject else f"{change.scope.value}:{change.subject}"
+            self._ledger.append(
+                Kind.TRADING_STATE, "", now, scope=scope, **{"from": change.before.name}, to=change.after.name, cause=change.cause, **optional
+            )
+
+    def notes(self, notes: Iterable[Note], now: datetime) -> None:
+        for note in notes:
+            self._ledger.append(note.kind, note.book, now, **note.fields)
+
+    def funnel(self, strategy: str, day: date, counts: Mapping[str, int], now: datetime) -> None:
+        self._ledger.append(Kind.FUNNEL, strategy, now, strategy=strategy, date=day, counts=dict(counts))
+
+    def after_step(self, snapshot: MarketSnapshot, gateway: OrderGateway) -> None:
+        """State the broker's holdings when fills or expiries were folded; save the state when something changed."""
+        if self._books.movements != self._stated_trades:
+            self.statement(snapshot.time)
+        try:
+            self._state.save_if_changed(snapshot.time, gateway)
+        except LedgerError as error:
+            self._ledger.append(Kind.ALERT, "", snapshot.time, severity="CRITICAL", code="STATE_NOT_SAVED", text=str(error))
+
+    # --------------------------------------------------------------------------------------------------------------- statements
+
+    def statement(self, now: datetime) -> None:
+        """Write the broker's own words: cash, equity, and the holdings read by direct key over our list."""
+        self._stated_trades = self._books.movements
+        account: Account = self._broker.account()
+        held = {symbol: self._broker.position(symbol) for symbol in sorted(self._books.positions())}
+        orders = sorted(order.order for order in self._broker.open_orders())
+        self._ledger.append(
+            Kind.BROKER_STATEMENT, "", now, cash_u6=account.cash_u6, unsettled_u6=account.unsettled_u6, equity_u6=to_u6(account.equity_usd),
+            holdings=self._holdings(held), orders=orders,
+        )  # fmt: skip
+
+    def _holdings(self, held: Mapping[str, int]) -> list[dict[str, object]]:
+        rows: list[dict[str, object]] = []
+        for symbol, qty in sorted(held.items()):
+            if qty:
+                mult = self._books.instrument(symbol).multiplier if self._books.knows(symbol) else 1
+                rows.append({"symbol": symbol, "qty": qty, "price_u6": to_u6(self._broker.mark_price(symbol)), "mult": mult})
+        return rows
+
+    def end_run(self, now: datetime, reason: str, gateway: OrderGateway) -> None:
+        if self._books.movements != self._stated_trades:
+            self.statement(now)
+        account = self._broker.account()
+        self._ledger.seal(
+            now, reason, equity_u6=to_u6(account.equity_usd), holdings=self._holdings(self._books.positions()),
+            orders=sorted(child.id for child in gateway.working_children()),
+        )  # fmt: skip
+
+
+def _px(quote: Quote, last: float | None) -> list[int]:
+    def u6(value: float | None) -> int:
+        return 0 if value is None else to_u6(value)
+
+    return [u6(quote.bid), u6(quote.ask), u6(last), u6(quote.low_bid), u6(quote.high_ask)]

@@ -1,0 +1,81 @@
+"""Expiry: what the broker settles in the night becomes EXPIRY in the ledger, at intrinsic value.
+
+The engine reports a settlement as one event per leg with price 0 and no tag, at 01:00 of the next calendar day; it is never a fill.  The value of a
+cash-settled contract is its intrinsic value at the index's last regular value of the expiry date, and the cash booked is checked by reconciliation
+against the cash that moved.  P&L belongs to the expiry date.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import date, datetime
+
+from core.books import Books
+from core.ledger import Ledger
+from core.ledger_kinds import Kind
+from core.state_manager import StateManager
+from core.trade_machine import Trigger
+from core.vocabulary import Instrument, SettlementEvent, to_u6
+
+
+class Settlement:
+    """Folds settlement events; keeps the last regular value of each underlying per date until its contracts are settled."""
+
+    def __init__(self, ledger: Ledger, books: Books, state: StateManager) -> None:
+        self._ledger = ledger
+        self._books = books
+        self._state = state
+        self._queue: deque[SettlementEvent] = deque()
+        self._values: dict[tuple[str, date], float] = {}
+        self.unknown: tuple[str, ...] = ()
+
+    def post(self, event: SettlementEvent) -> None:
+        self._queue.append(event)
+
+    def remember(self, underlying: str, day: date, value: float) -> None:
+        """Keep the last regular value of an underlying; called in every step up to the close."""
+        self._values[(underlying, day)] = value
+
+    def values(self) -> dict[tuple[str, date], float]:
+        return dict(self._values)
+
+    def restore(self, values: dict[tuple[str, date], float]) -> None:
+        self._values.update(values)
+
+    def fold(self, now: datetime) -> None:
+        """Write EXPIRY for every settled leg that a book holds; a leg of unknown value stays, and its symbol is named in `unknown`."""
+        waiting: list[SettlementEvent] = []
+        touched: dict[str, None] = {}
+        while self._queue:
+            event = self._queue.popleft()
+            holders = self._books.holders(event.symbol)
+            if not holders:
+                continue  # not ours: reconciliation sees the holding, not this report
+            instrument = self._books.instrument(event.symbol)
+            value = self._value(instrument, event)
+            if value is None:
+                waiting.append(event)
+                continue
+            for book in holders:
+                self._expire(book, instrument, value, event)
+                touched.update(dict.fromkeys(self._books.trades_holding(book, event.symbol)))
+        self._queue.extend(waiting)
+        self.unknown = tuple(sorted({event.symbol for event in waiting}))
+        for trade in touched:
+            if not any(self._books.trade(trade).legs.values()):
+                self._state.drive(trade, Trigger.SETTLED, now)
+
+    def _value(self, instrument: Instrument, event: SettlementEvent) -> float | None:
+        if event.underlying_price is not None:
+            return event.underlying_price
+        assert instrument.expiry is not None
+        return self._values.get((instrument.underlying, instrument.expiry))
+
+    def _expire(self, book: str, instrument: Instrument, value: float, event: SettlementEvent) -> None:
+        held = self._books.position_of(book, instrument.symbol)
+        intrinsic = instrument.payoff(value)
+        cash = to_u6(intrinsic) * held * instrument.multiplier
+        self._ledger.append(
+            Kind.EXPIRY, book, event.time, symbol=instrument.symbol, qty=-held, result="WORTHLESS" if intrinsic == 0 else "CASH",
+            price_u6=to_u6(value), cash_u6=cash,
+        )  # fmt: skip

@@ -1,0 +1,339 @@
+"""The pipeline of one step: fold, reconcile, watch, leave, enter, send, record.
+
+A step belongs to one closed minute.  Exits are asked first and bypass every limiter; entries run through the gates in their order.  One failing strategy or
+component is isolated and becomes close-only, loudly; in a backtest a programming error ends the run after the ledger is sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from core.books import Books, Trade
+from core.component_initializer import ComponentInitializer
+from core.entry_pipeline import EntryPipeline, refuse_entry
+from core.exit_plans import Exit, ExitWatch
+from core.ledger import Ledger
+from core.market import MarketSnapshot, Session, VixReading
+from core.market_data import MarketData
+from core.marks import equity_mark
+from core.order_gateway import OrderGateway
+from core.ports import Broker, MarketFeed
+from core.reasons import EXIT_PRIORITY, Reason
+from core.reconciliation import Reconciliation, Reconciler
+from core.recorder import Recorder
+from core.rules import Cause, ExitDemand, Manager, StepScale, Watch
+from core.session import SessionClock
+from core.settings import Settings
+from core.settlement import Settlement
+from core.state_manager import StateManager
+from core.trade_machine import TradeState, Trigger
+from core.trading_state import StateBoard
+from core.vocabulary import (
+    BrokerEvent,
+    Gate,
+    Instrument,
+    Intent,
+    Ladder,
+    Purpose,
+    SessionPhase,
+    SettlementEvent,
+    TradingState,
+    Verdict,
+)
+from helpers.funnel import OPENED, Funnel
+from risk.vix_manager import VixManager
+from strategies.base import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a step works with, built by the initializer."""
+
+    settings: Settings
+    initializer: ComponentInitializer
+    ledger: Ledger
+    books: Books
+    clock: SessionClock
+    feed: MarketFeed
+    broker: Broker
+    gateway: OrderGateway
+    state: StateManager
+    reconciler: Reconciler
+    market_data: MarketData
+    settlement: Settlement
+    vix: VixManager
+    managers: tuple[Manager, ...]
+    pipeline: EntryPipeline
+    exits: ExitWatch
+    strategies: tuple[Strategy, ...]
+    recorder: Recorder
+
+
+class StrategyCoordinator:
+    """Runs the steps of one run."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._board = StateBoard()
+        self._funnel = Funnel()
+        self._last_step: datetime | None = None
+        self._session: Session | None = None
+        self._last_open: datetime | None = None
+        parts.gateway.read_state_from(self._board.of)
+
+    @property
+    def last_step(self) -> datetime | None:
+        return self._last_step
+
+    def post(self, event: BrokerEvent | SettlementEvent) -> None:
+        """Take a report in; called from any thread, also inside a broker call."""
+        if isinstance(event, SettlementEvent):
+            self._parts.settlement.post(event)
+        else:
+            self._parts.gateway.post(event)
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether a step is due at now: once per closed minute, from PRE_OPEN to a quarter of an hour after the close."""
+        return self._last_step != now and self._parts.clock.phase(now) is not None
+
+    # ------------------------------------------------------------------------------------------------------------- the step
+
+    def step(self, now: datetime) -> None:
+        parts = self._parts
+        session, phase = parts.clock.session(now.date()), parts.clock.phase(now)
+        assert session is not None and phase is not None, "a step is asked for only inside a session"
+        self._last_step = now
+        self._open_session(session, now)
+        # 1 fold
+        parts.gateway.fold(now)
+        parts.settlement.fold(now)
+        # 2 reconcile
+        snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(session))
+        account = parts.broker.account()
+        reconciliation = parts.reconciler.reconcile(snapshot, account, parts.gateway.working_children())
+        self._settle_doubts(reconciliation, now)
+        # 3 watch
+        equity = equity_mark(snapshot, parts.books, account, parts.settings)
+        snapshot = replace(snapshot, account=account, equity=equity)
+        reading = parts.vix.read(snapshot)
+        snapshot = replace(snapshot, vix=reading)
+        watches = self._watch(snapshot)
+        scale = StepScale(reading.scale, {name: watch.scale for name, watch in watches.items()})
+        self._apply_states(snapshot, reconciliation, watches)
+        parts.recorder.observe(snapshot, session, phase, self._board)
+        # 4 leave
+        self._leave(snapshot, [demand for watch in watches.values() for demand in watch.exits])
+        # 5 enter
+        self._enter(snapshot, session, scale)
+        # 6 send
+        self._send(snapshot, phase)
+        # 7 record
+        parts.recorder.after_step(snapshot, parts.gateway)
+        if now >= session.close and not parts.recorder.session_closed:
+            self._close_session(snapshot, session)
+
+    def _open_session(self, session: Session, now: datetime) -> None:
+        if self._session is not None and self._session.day == session.day:
+            return
+        self._session = session
+        parts = self._parts
+        parts.gateway.open_session()
+        for name in parts.initializer.session_opened(now):
+            parts.recorder.component(name, now)
+        parts.recorder.open_session(session, now)
+
+    def _watched(self) -> Iterable[Instrument]:
+        parts = self._parts
+        held = {symbol for symbol, qty in parts.books.positions().items() if qty}
+        return [parts.books.instrument(symbol) for symbol in sorted(held.union(parts.gateway.symbols_at_work()))]
+
+    def _followed(self, session: Session) -> Sequence[tuple[str, date]]:
+        wanted = dict.fromkeys(
+            (strategy.root, expiry)
+            for strategy in self._parts.strategies
+            if (expiry := strategy.watches(session)) is not None and self._parts.state.may_enter(strategy.name)
+        )
+        return tuple(wanted)
+
+    # ----------------------------------------------------------------------------------------------------- 2 and 3: find out
+
+    def _settle_doubts(self, reconciliation: Reconciliation, now: datetime) -> None:
+        """An order in doubt is asked about; what the broker shows is folded, what it does not know is LOST after its time."""
+        parts = self._parts
+        for order in reconciliation.queries:
+            parts.gateway.query(order, now)
+        for order, outcome in reconciliation.settled:
+            parts.gateway.settle_unresolved(order, outcome, now)
+        for trade, trigger in reconciliation.triggers:
+            parts.state.drive(trade, trigger, now)
+        parts.recorder.notes(reconciliation.notes, now)
+
+    def _watch(self, snapshot: MarketSnapshot) -> dict[str, Watch]:
+        found: dict[str, Watch] = {}
+        for manager in self._parts.managers:
+            watch = manager.watch(snapshot, self._parts.books)
+            found[manager.name] = watch
+            self._parts.recorder.notes(watch.notes, snapshot.time)
+        return found
+
+    def _apply_states(self, snapshot: MarketSnapshot, reconciliation: Reconciliation, watches: dict[str, Watch]) -> None:
+        parts = self._parts
+        causes: list[Cause] = [*parts.initializer.causes(), *reconciliation.causes, *parts.recorder.causes(snapshot), *parts.ledger.causes()]
+        for watch in watches.values():
+            causes.extend(watch.causes)
+        changes = self._board.replace(causes)
+        parts.recorder.state_changes(changes, snapshot.time)
+        if any(change.after is not TradingState.ACTIVE for change in changes):
+            self._cancel_risky(snapshot.time)
+
+    def _cancel_risky(self, now: datetime) -> None:
+        """Whoever may not open any more has no opening at work."""
+        for strategy in self._parts.strategies:
+            if self._board.of(strategy.name)[0] is not TradingState.ACTIVE:
+                self._parts.gateway.cancel_openings(Reason.STATE_REDUCING, now, strategy.name)
+
+    # --------------------------------------------------------------------------------------------------------------- 4 leave
+
+    def _leave(self, snapshot: MarketSnapshot, demands: Sequence[ExitDemand]) -> None:
+        parts = self._parts
+        for trade_id, trigger in parts.state.overdue(snapshot.time):
+            parts.state.drive(trade_id, trigger, snapshot.time)
+        if not snapshot.phase.market_open:
+            return
+        by_trade = {demand.trade: demand for demand in demands}
+        for trade in parts.books.open_trades():
+            if trade.state is TradeState.REPAIRING:
+                parts.gateway.repair(trade, snapshot)
+                continue
+            if trade.state in (TradeState.PLANNED, TradeState.SETTLING) or not any(trade.legs.values()):
+                continue
+            due = self._due(trade, snapshot, by_trade.get(trade.id))
+            if due is not None:
+                self._close(trade, due, snapshot)
+
+    def _due(self, trade: Trade, snapshot: MarketSnapshot, demand: ExitDemand | None) -> Exit | None:
+        """Return the first true exit in the universal order; a trade that is leaving goes on leaving."""
+        parts = self._parts
+        strategy = next((item for item in parts.strategies if item.name == trade.strategy), None)
+        found: list[Exit] = []
+        own = parts.exits.judge(trade, snapshot) if strategy is None else strategy.leave(trade, snapshot, parts.books, parts.exits)
+        if own is not None:
+            found.append(own)
+        if demand is not None:
+            found.append(parts.exits.demanded(trade, snapshot, demand.reason, demand.ladder))
+        if self._board.wants_flat(trade.strategy) is not None:
+            found.append(parts.exits.demanded(trade, snapshot, Reason.EXIT_RISK, Ladder.FLATTEN))
+        if not found and trade.state is TradeState.EXITING and parts.gateway.parent_of(trade.id, opening=False) is None:
+            found.append(parts.exits.demanded(trade, snapshot, trade.exit_reason or Reason.EXIT_RISK, Ladder.URGENT))
+        if not found:
+            return None
+        first = min(found, key=lambda item: EXIT_PRIORITY.index(item.reason))
+        return replace(first, ladder=max(item.ladder for item in found))
+
+    def _close(self, trade: Trade, due: Exit, snapshot: MarketSnapshot) -> None:
+        parts = self._parts
+        if trade.state is not TradeState.EXITING:
+            parts.state.drive(trade.id, Trigger.EXIT_DUE, snapshot.time, reason=due.reason)
+        parts.gateway.close(parts.books.trade(trade.id), due.reason, due.ladder, due.floor_cash, due.keep, snapshot)
+
+    # --------------------------------------------------------------------------------------------------------------- 5 enter
+
+    def _enter(self, snapshot: MarketSnapshot, session: Session, scale: StepScale) -> None:
+        for strategy in sorted(self._parts.strategies, key=lambda item: item.priority):
+            window = strategy.window(session)
+            if window is None or not window.holds(snapshot.time):
+                if snapshot.phase.market_open:
+                    self._funnel.count(strategy.name, Reason.OUTSIDE_WINDOW.value)
+                continue
+            self._ask(strategy, snapshot, scale)
+
+    def _ask(self, strategy: Strategy, snapshot: MarketSnapshot, scale: StepScale) -> None:
+        parts = self._parts
+        refusal = self._lifecycle(strategy, snapshot) or self._session_gate(snapshot)
+        intent: Intent | None = None
+        if refusal is None:
+            answer = strategy.enter(snapshot, parts.books)
+            if isinstance(answer, Intent):
+                intent = answer
+                snapshot = parts.market_data.with_quotes(snapshot, intent.structure)
+                answer = self._owned_refusals(intent, snapshot) or parts.pipeline.judge(
+                    strategy, intent, snapshot, scale.value, lambda: self._name_trade(strategy, snapshot)
+                )
+            if isinstance(answer, Intent):
+                self._open(answer, snapshot)
+                return
+            refusal = answer if answer.gate is not None else answer.at(Gate.STRATEGY)
+        self._funnel.count(strategy.name, refusal.reason.value)
+        refuse_entry(parts.ledger, strategy.name, refusal, snapshot, intent)
+
+    def _lifecycle(self, strategy: Strategy, snapshot: MarketSnapshot) -> Verdict | None:
+        parts = self._parts
+        refusal = (
+            parts.initializer.entry_refusal(strategy.name)
+            or parts.state.entry_refusal(strategy.name)
+            or self._board.refusal(Gate.LIFECYCLE, strategy.name)
+        )
+        if refusal is None and parts.gateway.parent_of_strategy(strategy.name) is not None:
+            refusal = Verdict.refuse(Reason.ENTRY_WORKING)
+        if refusal is None and self._spacing_left(snapshot.time) > 0:
+            refusal = Verdict.refuse(Reason.ENTRY_SPACING, minutes_left=self._spacing_left(snapshot.time))
+        return None if refusal is None else refusal.at(Gate.LIFECYCLE)
+
+    def _spacing_left(self, now: datetime) -> int:
+        if self._last_open is None:
+            return 0
+        passed = (now - self._last_open).total_seconds() / 60
+        return max(0, round(self._parts.settings.orders.entry_spacing_min - passed))
+
+    def _session_gate(self, snapshot: MarketSnapshot) -> Verdict | None:
+        if snapshot.phase is SessionPhase.REGULAR:
+            return None
+        return Verdict.refuse(Reason.SESSION_PHASE, phase=snapshot.phase.value).at(Gate.SESSION)
+
+    def _owned_refusals(self, intent: Intent, snapshot: MarketSnapshot) -> Verdict | None:
+        """Causes that a gate owns refuse at that gate, with their own reason."""
+        for gate in (Gate.DATA, Gate.BREAKER, Gate.DRAWDOWN, Gate.EMERGENCY):
+            refusal = self._board.refusal(gate, intent.strategy, intent.structure.symbols)
+            if refusal is not None:
+                return refusal.at(gate)
+        locked = self._board.refusal(Gate.LIFECYCLE, intent.strategy, intent.structure.symbols)
+        return None if locked is None else locked.at(Gate.LIFECYCLE)
+
+    def _name_trade(self, strategy: Strategy, snapshot: MarketSnapshot) -> tuple[str, str]:
+        day = snapshot.session.day
+        trade = f"{strategy.name}-{day:%Y%m%d}-{self._parts.books.trades_named_on(strategy.name, day) + 1}"
+        return trade, self._parts.gateway.next_intent_id(trade, Purpose.OPEN)
+
+    def _open(self, intent: Intent, snapshot: MarketSnapshot) -> None:
+        parts = self._parts
+        self._funnel.count(intent.strategy, OPENED)
+        self._last_open = snapshot.time
+        parts.state.plan(intent, snapshot.time)
+        parts.gateway.open(intent, snapshot)
+
+    # ------------------------------------------------------------------------------------------------------------ 6 and 7
+
+    def _send(self, snapshot: MarketSnapshot, phase: SessionPhase) -> None:
+        gateway = self._parts.gateway
+        if phase is SessionPhase.CLOSED:
+            gateway.cancel_all(Reason.SESSION_PHASE, snapshot.time)
+        elif phase.market_open:
+            gateway.work(snapshot)
+
+    def _close_session(self, snapshot: MarketSnapshot, session: Session) -> None:
+        parts = self._parts
+        for strategy, counts in self._funnel.close_session().items():
+            parts.recorder.funnel(strategy, session.day, counts, snapshot.time)
+        parts.recorder.close_session(snapshot, session)
+
+    def finish(self, now: datetime, reason: str) -> None:
+        """End the run: fold what still waits, state what the broker holds, seal the ledger."""
+        parts = self._parts
+        parts.gateway.fold(now)
+        parts.settlement.fold(now)
+        parts.recorder.end_run(now, reason, parts.gateway)
+
+
+__all__ = ["Parts", "StrategyCoordinator", "VixReading"]

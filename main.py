@@ -1,0 +1,131 @@
+"""Bulkhead on LEAN: subscribe, build the components, forward LEAN's events.  No decisions are made here.
+
+The same file runs on the embedded engine, on a native LEAN launcher, in LEAN's Docker image and in the cloud.  Attributes begin with an underscore, because LEAN lets
+`self.debug = ...` overwrite a method in silence; standard-library imports follow the star import, which would shadow them.
+"""
+
+from __future__ import annotations
+
+from AlgorithmImports import *  # noqa: F403
+
+from datetime import datetime, timedelta
+
+from core.assembly import Assembly, assemble
+from core.settings import AccountType as PlanAccount, Brokerage, Mode, Settings
+from helpers.lean_broker import LeanBroker
+from helpers.lean_market import LeanMarket
+from helpers.lean_store import LeanStore
+from helpers.log_budget import LogBudget
+
+_BROKERAGES = {
+    Brokerage.INTERACTIVE_BROKERS: BrokerageName.INTERACTIVE_BROKERS_BROKERAGE,
+    Brokerage.TASTYTRADE: BrokerageName.TASTYTRADE,
+    Brokerage.SCHWAB: BrokerageName.CHARLES_SCHWAB,
+    Brokerage.DEFAULT: BrokerageName.DEFAULT,
+}
+_SILENT_FOR = timedelta(seconds=90)
+"""The pulse steps only where no step has run for this long: the minute had no data."""
+
+
+class BulkheadAlgorithm(QCAlgorithm):
+    """The only QCAlgorithm of the project."""
+
+    def initialize(self) -> None:
+        parameters = {str(item.key): str(item.value) for item in self.get_parameters()}
+        settings = Settings.from_parameters(parameters)
+        self._plan = settings
+        self._assembly: Assembly | None = None
+        self._log_budget = LogBudget(settings.log, live=self.live_mode)
+        self._configure(settings)
+        self._market = LeanMarket(self)
+        self._subscribe(settings)
+        live = settings.run.mode is not Mode.BACKTEST
+        self._broker = LeanBroker(self, self._market, margin_repeats=live)
+        self._assembly = assemble(settings, self._market, self._broker, LeanStore(self), self.time, self._market)
+        # One handler only: LEAN runs the scheduled events of one minute in changing order.
+        self.schedule.on(self.date_rules.every_day(self._anchor), self.time_rules.every(timedelta(minutes=1)), self._on_pulse)
+
+    def _configure(self, settings: Settings) -> None:
+        self.set_start_date(settings.run.start)
+        # One calendar day more: the last session's expiries are settled at 01:00 of the next day, or never.
+        self.set_end_date(settings.run.end + timedelta(days=1))
+        self.set_cash(settings.account.start_cash_usd)
+        account = AccountType.CASH if settings.account.type is PlanAccount.CASH else AccountType.MARGIN
+        self.set_brokerage_model(_BROKERAGES[settings.account.brokerage], account)
+        self.set_benchmark(lambda _time: 0)
+        self.settings.free_portfolio_value_percentage = 0
+        # LEAN's default model assigns European shorts intraday on their last day, which no exchange does.
+        self.add_security_initializer(_switch_off_assignment)
+
+    def _subscribe(self, settings: Settings) -> None:
+        anchor = self.add_equity(settings.session.anchor, Resolution.MINUTE, fill_forward=False)
+        anchor.set_data_normalization_mode(DataNormalizationMode.RAW)
+        self._anchor = anchor.symbol
+        self._market.add_share(settings.session.anchor, anchor.symbol)
+        for ticker in ("SPX", "VIX"):
+            self._market.add_index(ticker, self.add_index(ticker, Resolution.MINUTE, fill_forward=False).symbol)
+        plan = settings.friday_0dte
+        if plan.enabled:
+            option = self.add_index_option("SPX", plan.underlying, Resolution.MINUTE, fill_forward=False)
+            side = plan.strikes_each_side
+            option.set_filter(lambda universe: universe.include_weeklys().expiration(0, 0).strikes(-side, side))
+            self._market.add_chain(plan.underlying, "SPX", option.symbol)
+
+    # ------------------------------------------------------------------------------------------------------- LEAN's events
+
+    def on_data(self, data: Slice) -> None:
+        self._market.absorb(data)
+        self._step()
+
+    def _on_pulse(self) -> None:
+        """Step through minutes without data; deadlines must fire in silence too."""
+        assembly = self._assembly
+        if assembly is None:
+            return
+        last = assembly.coordinator.last_step
+        if last is None or self.time - last >= _SILENT_FOR:
+            self._step()
+
+    def _step(self) -> None:
+        assembly = self._assembly
+        if assembly is None or self.is_warming_up:
+            return
+        now: datetime = self.time
+        if now.date() > self._plan.run.end and self._plan.run.mode is Mode.BACKTEST:
+            self.quit("The last session is settled.")
+            return
+        if assembly.coordinator.is_due(now):
+            for line in assembly.step(now):
+                self._say(line)
+            self._show(assembly)
+
+    def on_order_event(self, order_event: OrderEvent) -> None:
+        assembly = self._assembly
+        if assembly is not None:
+            assembly.coordinator.post(self._broker.translate(order_event))
+
+    def on_securities_changed(self, changes: SecurityChanges) -> None:
+        self._market.securities_changed(changes, self.time.date())
+
+    def on_end_of_algorithm(self) -> None:
+        assembly = self._assembly
+        if assembly is not None:
+            assembly.finish(self.time)
+
+    # -------------------------------------------------------------------------------------------------------------- views
+
+    def _say(self, line: str) -> None:
+        """Write one line of the log while its budget lasts; the ledger is never cut."""
+        if self._log_budget.spend(line, self.time):
+            self.log(line)
+
+    def _show(self, assembly: Assembly) -> None:
+        for name, value in assembly.runtime_statistics():
+            self.set_runtime_statistic(name, value)
+        for chart, series, point in assembly.chart_points():
+            self.plot(chart, series, point)
+
+
+def _switch_off_assignment(security: Security) -> None:
+    if security.type == SecurityType.INDEX_OPTION:
+        security.set_option_assignment_model(NullOptionAssignmentModel())
