@@ -83,8 +83,23 @@ def black_price(
     return np.where(deviation == 0.0, intrinsic, np.maximum(value, intrinsic)) * discount
 
 
+def black_price_of(
+    strike: float, is_call: bool, forward: float, volatility: float, years: float, discount: float
+) -> float:
+    """Return the Black-76 present value of one contract: the same as `black_price`, without the cost of arrays."""
+    sign = 1.0 if is_call else -1.0
+    intrinsic = max(sign * (forward - strike), 0.0)
+    deviation = volatility * math.sqrt(years)
+    if deviation == 0.0:
+        return intrinsic * discount
+    d1 = math.log(forward / strike) / deviation + deviation / 2
+    above = 0.5 * math.erfc(-sign * d1 / _SQRT_2)
+    beyond = 0.5 * math.erfc(-sign * (d1 - deviation) / _SQRT_2)
+    return max(sign * (forward * above - strike * beyond), intrinsic) * discount
+
+
 def black_delta(strike: Floats, is_call: Bools, forward: float, volatility: Floats, years: float) -> Floats:
-    """Return delta to the forward, undiscounted: calls in (0, 1), puts in (-1, 0).  NaN without a volatility above 0."""
+    """Return delta to the forward, undiscounted: calls in (0, 1), puts in (-1, 0).  NaN without a volatility."""
     deviation = np.where(volatility > 0.0, volatility, np.nan) * math.sqrt(years)
     d1 = np.log(forward / strike) / deviation + deviation / 2
     return np.where(is_call, normal_cdf(d1), -normal_cdf(-d1))

@@ -1,0 +1,18 @@
+"""How much an underlying moves with the index: one table for the stress test and for delta in index terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+BETA: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        **dict.fromkeys(("SPX", "SPXW", "SPY", "ES", "XSP"), 1.0),
+        **dict.fromkeys(("QQQ", "NDX", "NQ", "IWM", "RUT", "RTY"), 1.2),
+        **dict.fromkeys(("XLE", "GDX"), 1.0),
+        "DIA": 0.9,
+        **dict.fromkeys(("TLT", "IEF", "GLD", "SLV", "USO", "UNG"), 0.0),
+    }
+)
+"""Beta by underlying; commodities and bonds 0.  Source: risk.md 10.  One that is not here has no known beta."""

@@ -1,0 +1,304 @@
+"""Stop new risk when the account loses too much, and let go again by a rule that a flat account is sure to meet.
+
+Loss limits on the day, the week, the month and from the session's high, judged on marks in every step.  A crossing
+blocks entries at once; it latches, and closes, when the next step confirms it, so that one bad quote does neither.
+At 1.5 times a limit of day, week or month everything is closed.
+
+Release: 24 hours without a new material low, in a later session, with no limit crossed on that day's baselines.  A
+flat account makes no lows and the baselines roll with the calendar, so the wait ends; an account that goes on losing
+ends at 1.5.  Then comes RECOVERY: half size, one open new trade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from core.ledger_kinds import Kind
+from core.market import EquityMark, MarketSnapshot
+from core.reasons import Reason
+from core.rules import Cause, ExitDemand, Note, Watch
+from core.settings import BreakerSettings
+from core.vocabulary import Disposition, Gate, Intent, Ladder, SessionPhase, TradingState, Verdict, to_u6
+from risk.breaker_state import BreakerState, Condition, Level, dump, load
+
+if TYPE_CHECKING:
+    from core.books import Books
+
+RECOVERY_PHASE: Final = 1
+"""Account phase whose table the option books follow at most while the breaker recovers."""
+
+HeaviestShort = Callable[[MarketSnapshot, "Books"], str | None]
+"""The open short-premium trade with the largest crash loss, None where there is none."""
+
+
+class CircuitBreaker:
+    """Loss limits of the account.  The same marks give the same state, with and without restarts."""
+
+    name = "circuit_breaker"
+
+    def __init__(
+        self, settings: BreakerSettings, *, heaviest_short: HeaviestShort, reconciled: Callable[[], bool]
+    ) -> None:
+        self._settings = settings
+        self._heaviest_short = heaviest_short
+        self._reconciled = reconciled
+        self._state = BreakerState()
+        self._ratios: Mapping[Condition, float] = {}
+        self._notes: list[Note] = []
+        self._limits: Mapping[Condition, float] = {
+            Condition.DAILY: settings.daily_loss_pct / 100,
+            Condition.WEEKLY: settings.weekly_loss_pct / 100,
+            Condition.MONTHLY: settings.monthly_loss_pct / 100,
+            Condition.INTRADAY: settings.session_high_loss_pct / 100,
+        }
+
+    # ---------------------------------------------------------------------------------------------------- what others
+    # read
+
+    @property
+    def level(self) -> Level:
+        return self._state.level
+
+    @property
+    def in_recovery(self) -> bool:
+        return self._state.in_recovery
+
+    @property
+    def phase_cap(self) -> int | None:
+        """The highest account phase that may be acted on, None for no cap."""
+        return RECOVERY_PHASE if self.in_recovery or self.is_tripped else None
+
+    @property
+    def is_tripped(self) -> bool:
+        return self._state.level is not Level.OK
+
+    @property
+    def ratios(self) -> Mapping[Condition, float]:
+        """Loss over limit by condition, as the last GOOD mark shows it; empty before the first."""
+        return dict(self._ratios)
+
+    def state(self) -> dict[str, str | int]:
+        """Return what a restart needs."""
+        return dump(self._state)
+
+    def restore(self, stored: Mapping[str, object]) -> None:
+        """Go on from a stored state.  Raises StateError for one that cannot be."""
+        self._state = load(stored)
+
+    def resume(self) -> None:
+        """Take the operator's word that a halt, or a third trip, may end once the conditions of a release hold."""
+        self._state.resume_given = self._state.needs_resume
+
+    # ------------------------------------------------------------------------------------------------------------
+    # each step
+
+    def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
+        """Judge the mark of this step; an unknown, held-over or disputed one changes nothing."""
+        self._notes = []
+        self._open_session(snapshot.session.day)
+        equity = snapshot.equity
+        if equity is not None and equity.usd is not None and _is_good(equity):
+            self._observe(to_u6(equity.usd), snapshot, books)
+        return Watch(self._causes(), self._scale(), self._exits(books), tuple(self._notes))
+
+    def rule(self, intent: Intent, snapshot: MarketSnapshot, books: Books) -> Verdict:
+        """Refuse new risk while tripped or crossed; in RECOVERY allow one open new trade."""
+        state = self._state
+        if state.level is not Level.OK or state.pending is not Level.OK:
+            condition = self._leading_condition()
+            return Verdict.refuse(condition.reason, level=max(state.level, state.pending).name)
+        if state.released_at is not None:
+            new = [
+                trade.id
+                for trade in books.open_trades()
+                if trade.opened is not None and trade.opened >= state.released_at
+            ]
+            if new:
+                return Verdict.refuse(Reason.BREAKER_RECOVERY, open_new_trade=new[0])
+        return Verdict.allow()
+
+    def _open_session(self, day: date) -> None:
+        state, settings = self._state, self._settings
+        if state.session_day == day:
+            return
+        if state.session_day is not None and state.in_recovery:
+            state.clean_sessions = 0 if state.warned else state.clean_sessions + 1
+            if state.clean_sessions >= settings.recovery_sessions:
+                self._end_recovery()
+        state.session += 1
+        state.session_day = day
+        state.high_u6 = None
+        state.warned = False
+        if state.needs_resume and day in settings.resume_dates:
+            state.resume_given = True
+
+    def _observe(self, equity_u6: int, snapshot: MarketSnapshot, books: Books) -> None:
+        state = self._state
+        state.shift(books.flows_u6 - state.flows_u6)
+        if state.start_u6 is None:
+            state.start_u6 = equity_u6
+        state.high_u6 = equity_u6 if state.high_u6 is None else max(state.high_u6, equity_u6)
+        self._ratios = self._judge(equity_u6, snapshot.session.day, books)
+        state.warning = self._worst() >= self._settings.warn_ratio
+        if state.warning and not state.warned:
+            state.warned = True
+            self._note(self._worst_condition(), "WARN")
+        self._confirm(equity_u6, snapshot, books)
+        if state.level is not Level.OK:
+            self._follow_low(equity_u6, snapshot.time)
+            if self._may_release(snapshot):
+                self._release(equity_u6, snapshot.time)
+        elif state.in_recovery and equity_u6 >= self._settings.recovery_gain * state.release_u6:
+            self._end_recovery()
+
+    def _judge(self, equity_u6: int, day: date, books: Books) -> dict[Condition, float]:
+        state = self._state
+        assert state.high_u6 is not None
+        monday = day - timedelta(days=day.weekday())
+        bases = {
+            Condition.DAILY: self._close_before(day, books),
+            Condition.WEEKLY: self._close_before(monday, books),
+            Condition.MONTHLY: self._close_before(day.replace(day=1), books),
+            Condition.INTRADAY: state.high_u6,
+        }
+        return {
+            condition: (base - equity_u6) / base / self._limits[condition] if base > 0 else float("inf")
+            for condition, base in bases.items()
+        }
+
+    def _close_before(self, day: date, books: Books) -> int:
+        """Return the last closing mark before a day, in today's money; the run's first mark where there is none."""
+        close = books.close_before(day)
+        assert self._state.start_u6 is not None
+        return self._state.start_u6 if close is None else close.equity_u6 + books.flows_u6 - close.flows_u6
+
+    # -------------------------------------------------------------------------------------------------------------
+    # tripping
+
+    def _worst_condition(self) -> Condition:
+        return max(Condition, key=lambda condition: (self._ratios[condition], condition.value))
+
+    def _worst(self) -> float:
+        return max(self._ratios.values())
+
+    def _wanted(self) -> tuple[Level, Condition]:
+        """Return the level that this mark alone calls for, and the limit that calls for it."""
+        halting = max((one for one in Condition if one.can_halt), key=lambda one: (self._ratios[one], one.value))
+        if self._ratios[halting] >= self._settings.halt_ratio:
+            return Level.HALTED, halting
+        return (Level.TRIPPED if self._worst() >= 1.0 else Level.OK), self._worst_condition()
+
+    def _confirm(self, equity_u6: int, snapshot: MarketSnapshot, books: Books) -> None:
+        """Latch what two steps in a row have seen; a crossing of one step waits for the next."""
+        state = self._state
+        wanted, condition = self._wanted()
+        if wanted <= state.level:
+            self._clear_pending()
+            return
+        if state.pending_at is not None and state.pending_at < snapshot.time:
+            seen = min(state.pending, wanted)
+            if seen > state.level:
+                self._latch(seen, condition, equity_u6, snapshot, books)
+        if wanted <= state.level:
+            self._clear_pending()
+        elif state.pending is not wanted or state.pending_at is None:
+            state.pending, state.pending_at, state.pending_condition = wanted, snapshot.time, condition
+
+    def _clear_pending(self) -> None:
+        self._state.pending, self._state.pending_at, self._state.pending_condition = Level.OK, None, None
+
+    def _latch(
+        self, level: Level, condition: Condition, equity_u6: int, snapshot: MarketSnapshot, books: Books
+    ) -> None:
+        state = self._state
+        if state.level is Level.OK:
+            state.trip_day, state.trip_u6 = snapshot.session.day, equity_u6
+            state.low_u6, state.low_at = equity_u6, snapshot.time
+            oldest = state.session - self._settings.third_trip_sessions
+            state.trips = (*(trip for trip in state.trips if trip > oldest), state.session)
+            state.needs_resume, state.resume_given = len(state.trips) >= 3, False
+            state.leaving = self._heaviest_short(snapshot, books) or ""
+        state.level, state.condition = level, condition
+        if level is Level.HALTED:
+            state.needs_resume, state.resume_given = True, False
+        for crossed in Condition:
+            if self._ratios[crossed] >= 1.0:
+                self._note(crossed, level.name)
+
+    # -------------------------------------------------------------------------------------------------- release,
+    # recovery
+
+    def _follow_low(self, equity_u6: int, now: datetime) -> None:
+        state = self._state
+        step = self._settings.material_low_pct / 100 * abs(state.trip_u6)
+        if equity_u6 <= state.low_u6 - step:
+            state.low_u6, state.low_at = equity_u6, now
+
+    def _may_release(self, snapshot: MarketSnapshot) -> bool:
+        state, vix = self._state, snapshot.vix
+        if state.low_at is None or state.trip_day is None:
+            return False  # not tripped
+        return (
+            (state.resume_given or not state.needs_resume)
+            and snapshot.time >= state.low_at + timedelta(hours=self._settings.release_h)
+            and snapshot.session.day > state.trip_day
+            and snapshot.phase.market_open
+            and snapshot.phase is not SessionPhase.OPENING
+            and self._worst() < 1.0
+            and self._reconciled()
+            and vix is not None
+            and not vix.panic
+        )
+
+    def _release(self, equity_u6: int, now: datetime) -> None:
+        state = self._state
+        self._note(state.condition or self._worst_condition(), "RECOVERY")
+        state.level, state.condition, state.leaving = Level.OK, None, ""
+        state.needs_resume = state.resume_given = False
+        self._clear_pending()
+        state.released_at, state.release_u6, state.clean_sessions = now, equity_u6, 0
+        state.warned = False
+
+    def _end_recovery(self) -> None:
+        self._state.released_at, self._state.release_u6, self._state.clean_sessions = None, 0, 0
+
+    # ------------------------------------------------------------------------------------------------------- what
+    # follows
+
+    def _leading_condition(self) -> Condition:
+        state = self._state
+        return state.condition or state.pending_condition or Condition.DAILY
+
+    def _causes(self) -> tuple[Cause, ...]:
+        state = self._state
+        if state.level is Level.OK and state.pending is Level.OK:
+            return ()
+        condition = self._leading_condition()
+        name = f"breaker.{condition.value.lower()}"
+        if state.level is Level.HALTED:
+            return (Cause(name, TradingState.HALTED, condition.reason, Gate.BREAKER, disposition=Disposition.FLATTEN),)
+        return (Cause(name, TradingState.REDUCING, condition.reason, Gate.BREAKER),)
+
+    def _scale(self) -> float:
+        warning = self._settings.warn_scale if self._state.warning else 1.0
+        return min(warning, self._settings.recovery_scale) if self._state.in_recovery else warning
+
+    def _exits(self, books: Books) -> tuple[ExitDemand, ...]:
+        """Demand the exit of the trade chosen at the trip, in every step until it is gone."""
+        leaving = self._state.leaving
+        if not leaving or self._state.level is Level.OK:
+            return ()
+        if all(trade.id != leaving for trade in books.open_trades()):
+            return ()
+        return (ExitDemand(leaving, Reason.EXIT_RISK, Ladder.URGENT),)
+
+    def _note(self, condition: Condition, level: str) -> None:
+        ratio = self._ratios.get(condition, 0.0)
+        ratio_e6 = round(ratio * 1_000_000) if ratio < 1e9 else 10**15
+        self._notes.append(Note(Kind.BREAKER, "", {"condition": condition.value, "ratio_e6": ratio_e6, "level": level}))
+
+
+def _is_good(equity: EquityMark) -> bool:
+    return equity.fresh and not equity.disputed

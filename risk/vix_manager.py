@@ -1,0 +1,300 @@
+"""Judge VIX in every step: is the value to be believed, which regime does it make, how much risk does that leave.
+
+Only a GOOD value admits entries or VIX exits.  A SUSPECT one may raise the regime and never lowers it: a burst of bad
+prints must not buy more.  Unknown is never replaced by a constant or by an estimate from the index.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from core.errors import SettingsError, StateError
+from core.ledger_kinds import Kind
+from core.market import MarketSnapshot, Regime, VixReading, VixVerdict
+from core.reasons import Reason
+from core.rules import Cause, Note, Watch
+from core.settings import VixSettings
+from core.vocabulary import Gate, Intent, TradingState, Verdict
+
+if TYPE_CHECKING:
+    from core.books import Books
+
+VIX: Final = "VIX"
+SPX: Final = "SPX"
+LADDER: Final = (Regime.DORMANT, Regime.CALM, Regime.NORMAL, Regime.ELEVATED, Regime.HIGH, Regime.CRISIS)
+
+_REFUSAL: Final[Mapping[VixVerdict, Reason]] = {
+    VixVerdict.UNKNOWN: Reason.VIX_UNKNOWN,
+    VixVerdict.STALE: Reason.VIX_STALE,
+    VixVerdict.SUSPECT: Reason.VIX_SUSPECT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """What one regime permits."""
+
+    scale: float
+    margin_ceiling: float
+    buffer_base: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """VIX and SPX as one step saw them; spx None while it has no print."""
+
+    time: datetime
+    vix: float
+    spx: float | None
+
+
+class VixManager:
+    """Read VIX once a step; remember the regime, the panic and the last minutes.
+
+    The regime goes up at once and down, boundary by boundary, after GOOD values below `down_fraction` of the boundary
+    for `down_min` minutes without a break.  A value that is not GOOD, or a night, starts those minutes again.
+    """
+
+    name = "vix_manager"
+
+    def __init__(self, settings: VixSettings) -> None:
+        self._settings = settings
+        self._boundaries = (
+            settings.calm_at,
+            settings.normal_at,
+            settings.elevated_at,
+            settings.high_at,
+            settings.crisis_at,
+        )
+        normal = _Level(1.0, settings.ceiling_normal, settings.buffer_normal)
+        self._levels: Mapping[Regime, _Level] = {
+            Regime.DORMANT: normal,
+            Regime.CALM: normal,
+            Regime.NORMAL: normal,
+            Regime.ELEVATED: _Level(settings.scale_elevated, settings.ceiling_elevated, settings.buffer_elevated),
+            Regime.HIGH: _Level(settings.scale_high, settings.ceiling_high, settings.buffer_high),
+            Regime.CRISIS: _Level(settings.scale_crisis, settings.ceiling_crisis, settings.buffer_crisis),
+        }
+        self._refuse_a_table_that_buys_more()
+        self._regime: Regime | None = None
+        self._below_since: list[datetime | None] = [None] * len(self._boundaries)
+        self._panic = False
+        self._calm_since: datetime | None = None
+        self._points: deque[_Point] = deque()
+        self._last_good: datetime | None = None
+        self._reading: VixReading | None = None
+        self._notes: list[Note] = []
+
+    def _refuse_a_table_that_buys_more(self) -> None:
+        """Raise SettingsError where a higher VIX would leave more risk, or the boundaries do not rise."""
+        sentences: list[str] = []
+        if any(low >= high for low, high in pairwise(self._boundaries)):
+            listed = ", ".join(f"{value:g}" for value in self._boundaries)
+            sentences.append(
+                f"vix.calm_at to vix.crisis_at = {listed}: expected rising boundaries. Delete them to use the defaults."
+            )
+        rows = [self._levels[regime] for regime in LADDER[2:]]
+        for name, values in (
+            ("vix.scale_elevated to vix.scale_crisis", [row.scale for row in rows]),
+            ("vix.ceiling_normal to vix.ceiling_crisis", [row.margin_ceiling for row in rows]),
+            ("vix.buffer_normal to vix.buffer_crisis", [-row.buffer_base for row in rows]),
+        ):
+            if any(low < high for low, high in pairwise(values)):
+                listed = ", ".join(f"{abs(value):g}" for value in values)
+                sentences.append(
+                    f"{name} = {listed}: expected no more risk as VIX rises. Delete them to use the defaults."
+                )
+        if sentences:
+            raise SettingsError(sentences)
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    def read(self, snapshot: MarketSnapshot) -> VixReading:
+        """Return VIX as judged in this step.  Call it once a step, before anything reads the regime."""
+        self._notes = []
+        verdict, value, age_s = self._judge(snapshot)
+        prior = snapshot.prior_close.get(VIX)
+        if value is not None and verdict in (VixVerdict.GOOD, VixVerdict.SUSPECT):
+            self._follow_regime(value, snapshot.time, lowers=verdict is VixVerdict.GOOD)
+            self._follow_panic(value, prior, snapshot.time, good=verdict is VixVerdict.GOOD)
+            self._points.append(_Point(snapshot.time, value, snapshot.price(SPX)))
+        if verdict is VixVerdict.GOOD:
+            self._last_good = snapshot.time
+        else:
+            self._restart_clocks()
+        self._reading = self._compose(verdict, value, age_s, prior)
+        return self._reading
+
+    def _judge(self, snapshot: MarketSnapshot) -> tuple[VixVerdict, float | None, float]:
+        settings, bar = self._settings, snapshot.bars.get(VIX)
+        if settings.daily_only:
+            close = snapshot.prior_close.get(VIX)
+            return (VixVerdict.GOOD, close, 0.0) if self._plausible(close) else (VixVerdict.UNKNOWN, None, math.inf)
+        if bar is None or not self._plausible(bar.close):
+            return VixVerdict.UNKNOWN, None, math.inf if bar is None else bar.age_s
+        # Before the first print of the session the index shows 0 or yesterday's value.
+        if bar.end < snapshot.session.after_open(settings.first_print_min) or bar.end.date() != snapshot.session.day:
+            return VixVerdict.UNKNOWN, None, bar.age_s
+        if bar.age_s > settings.max_age_s:
+            return VixVerdict.STALE, bar.close, bar.age_s
+        if self._is_suspect(bar.close, snapshot):
+            return VixVerdict.SUSPECT, bar.close, bar.age_s
+        return VixVerdict.GOOD, bar.close, bar.age_s
+
+    def _plausible(self, value: float | None) -> bool:
+        return value is not None and math.isfinite(value) and self._settings.low <= value <= self._settings.high
+
+    def _is_suspect(self, vix: float, snapshot: MarketSnapshot) -> bool:
+        settings = self._settings
+        if snapshot.rv20 is None or not snapshot.rv20 > 0:
+            return True  # no cross-check exists
+        if not settings.rv_ratio_low <= vix / snapshot.rv20 <= settings.rv_ratio_high:
+            return True
+        spx, before = snapshot.price(SPX), self._point_before(snapshot)
+        if spx is None or before is None or before.spx is None:
+            return False
+        vix_change = abs(math.log(vix / before.vix))
+        spx_change = abs(math.log(spx / before.spx))
+        return vix_change > settings.suspect_base + settings.suspect_per_spx * spx_change
+
+    def _point_before(self, snapshot: MarketSnapshot) -> _Point | None:
+        """Return what was seen `change_min` minutes ago in this session, None where nothing was."""
+        at = snapshot.time - timedelta(minutes=self._settings.change_min)
+        while self._points and self._points[0].time < at:
+            self._points.popleft()
+        return self._points[0] if self._points and self._points[0].time == at else None
+
+    # ---------------------------------------------------------------------------------------------- regime and panic
+
+    def _follow_regime(self, vix: float, now: datetime, *, lowers: bool) -> None:
+        raw = sum(vix >= boundary for boundary in self._boundaries)
+        held = raw if self._regime is None else max(raw, LADDER.index(self._regime))
+        if lowers:
+            self._restart_after_a_gap(now)
+            for place, boundary in enumerate(self._boundaries):
+                below = vix < self._settings.down_fraction * boundary
+                since = self._below_since[place]
+                self._below_since[place] = (since or now) if below else None
+            while held > raw and self._has_been_below(held - 1, now):
+                held -= 1
+        before, self._regime = self._regime, LADDER[held]
+        if before is not self._regime:
+            self._note_change("vix.regime", before.value if before else Regime.UNKNOWN.value, self._regime.value, vix)
+
+    def _has_been_below(self, place: int, now: datetime) -> bool:
+        since = self._below_since[place]
+        return since is not None and now - since >= timedelta(minutes=self._settings.down_min)
+
+    def _follow_panic(self, vix: float, prior: float | None, now: datetime, *, good: bool) -> None:
+        if prior is None or not good or not prior > 0:
+            return
+        settings, before = self._settings, self._panic
+        if vix >= settings.panic_ratio * prior:
+            self._panic, self._calm_since = True, None
+        elif self._panic:
+            self._calm_since = (self._calm_since or now) if vix < settings.panic_release_ratio * prior else None
+            calm = self._calm_since
+            if calm is not None and now - calm >= timedelta(minutes=settings.panic_release_min):
+                self._panic, self._calm_since = False, None
+        if before != self._panic:
+            self._note_change("vix.panic", "PANIC" if before else "NONE", "PANIC" if self._panic else "NONE", vix)
+
+    def _restart_after_a_gap(self, now: datetime) -> None:
+        """A night or a hole in the data is no evidence of calm."""
+        last = self._last_good
+        if last is not None and now - last > timedelta(seconds=self._settings.max_age_s):
+            self._restart_clocks()
+
+    def _restart_clocks(self) -> None:
+        self._below_since = [None] * len(self._boundaries)
+        self._calm_since = None
+
+    def _note_change(self, manager: str, before: str, after: str, vix: float) -> None:
+        fields: dict[str, object] = {
+            "manager": manager,
+            "from": before,
+            "to": after,
+            "value_e6": round(vix * 1_000_000),
+        }
+        self._notes.append(Note(Kind.LEVEL, "", fields))
+
+    def _compose(self, verdict: VixVerdict, value: float | None, age_s: float, prior: float | None) -> VixReading:
+        settings = self._settings
+        if verdict in (VixVerdict.UNKNOWN, VixVerdict.STALE) or value is None or self._regime is None:
+            return VixReading(verdict, Regime.UNKNOWN, value, age_s, 0.0, 0.0, 1.0, prior, self._panic)
+        level = self._levels[self._regime]
+        change = None if prior is None or not prior > 0 else abs(value / prior - 1.0)
+        quiet = change is not None and change < settings.complacent_change_pct / 100.0
+        return VixReading(
+            verdict=verdict,
+            regime=self._regime,
+            value=value,
+            age_s=age_s,
+            scale=level.scale * (settings.daily_only_scale if settings.daily_only else 1.0),
+            margin_ceiling=level.margin_ceiling,
+            buffer_base=level.buffer_base,
+            prior_close=prior,
+            panic=self._panic,
+            complacent=value < settings.complacent_below and quiet,
+        )
+
+    # --------------------------------------------------------------------------------------------- manager and rule
+
+    @property
+    def regime(self) -> Regime:
+        """The regime that is held, also while VIX is unknown; UNKNOWN before the first value."""
+        return self._regime or Regime.UNKNOWN
+
+    def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
+        """Return the cause of a panic and what changed in the reading of this step."""
+        causes = (Cause("vix.panic", TradingState.REDUCING, Reason.VIX_PANIC, Gate.VIX),) if self._panic else ()
+        notes, self._notes = tuple(self._notes), []
+        return Watch(causes=causes, notes=notes)
+
+    def rule(self, intent: Intent, snapshot: MarketSnapshot, books: Books) -> Verdict:
+        """Refuse new risk while VIX is not GOOD or in panic; short premium in a crisis, or twice in complacency."""
+        reading = snapshot.vix
+        if reading is None:
+            return Verdict.refuse(Reason.VIX_UNKNOWN)
+        if reading.verdict is not VixVerdict.GOOD or reading.value is None:
+            age = f"{reading.age_s:g}" if math.isfinite(reading.age_s) else "none"
+            return Verdict.refuse(_REFUSAL.get(reading.verdict, Reason.VIX_UNKNOWN), age_s=age)
+        if reading.panic:
+            return Verdict.refuse(Reason.VIX_PANIC, vix=reading.value)
+        if intent.risk is None or not intent.risk.short_premium:
+            return Verdict.allow()
+        if reading.regime is Regime.CRISIS:
+            return Verdict.refuse(Reason.VIX_CRISIS, vix=reading.value, boundary=self._settings.crisis_at)
+        if reading.complacent and (sold := _sold_today(books, snapshot)) >= 1:
+            return Verdict.refuse(Reason.VIX_COMPLACENT, vix=reading.value, sold_today=sold)
+        return Verdict.allow()
+
+    # --------------------------------------------------------------------------------------------------------- state
+
+    def state(self) -> dict[str, str]:
+        """Return what a restart needs."""
+        return {"regime": self.regime.value, "panic": "true" if self._panic else "false"}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Take over a stored state; its clocks start again.  Raises StateError for one that does not exist."""
+        regime, panic = state.get("regime"), state.get("panic")
+        if regime not in {member.value for member in Regime} or panic not in ("true", "false"):
+            known = ", ".join(member.value for member in Regime)
+            raise StateError(
+                f"vix state regime={regime!r} panic={panic!r}: expected one of {known}, and true or false. "
+                "Reconcile and start without a stored state."
+            )
+        self._regime = None if regime == Regime.UNKNOWN.value else Regime(str(regime))
+        self._panic = panic == "true"
+        self._restart_clocks()
+
+
+def _sold_today(books: Books, snapshot: MarketSnapshot) -> int:
+    """Return the short-premium trades of today: filled, or still at work."""
+    return sum(trade.short_premium and books.is_of_day(trade, snapshot.session.day) for trade in books.trades)
