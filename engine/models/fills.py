@@ -19,8 +19,7 @@ from engine.models.views import SecurityView
 from engine.orders import Order, OrderEvent
 
 MARKET_ON_CLOSE_NOTICE: Final = timedelta(minutes=15.5)  # MarketOnCloseOrder.SubmissionTimeBuffer
-# A combo's net price is compared exactly: eight decimals hold every price, and the hundredth a share of stock counts
-# for.
+# A combo's net price is compared exactly: eight decimals hold every price, and the hundredth that a share counts for.
 _UNITS: Final = 10**8
 
 

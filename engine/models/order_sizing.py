@@ -77,8 +77,8 @@ def quantity_for_margin_share(
         if quantity == 0:
             return OrderSize(
                 0,
-                f"The order quantity is less than the lot size of {plain(exact(security.lot_size))} and has been rounded "
-                f"to zero. Target order margin {plain(target - model.initial_margin(security, held).value)}. ",
+                f"The order quantity is less than the lot size of {plain(exact(security.lot_size))} and has been "
+                f"rounded to zero. Target order margin {plain(target - model.initial_margin(security, held).value)}. ",
             )
         order = Order(OrderType.MARKET, security.symbol, float(quantity), datetime.min)  # a fee asks for no time
         fees = security.fee_model.get_order_fee(security, order)

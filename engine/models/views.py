@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from engine.models.position_groups import PositionGroup
 
 ZERO = Decimal(0)
-ONE_MINUTE = timedelta(minutes=1)
 
 # Quotes have four decimals at most and mids five; eight keep every price and undo the noise of float means.
 _PRICE_UNITS = 10**8
