@@ -54,6 +54,7 @@ def test_a_quiet_minute_says_whether_something_was_held(run: Path) -> None:
     quiet = [line for line in session_story(read_ledger(run), DAY).lines if line.kind == "QUIET"]
     held = [line for line in quiet if TRADE in line.text]
     assert [(f"{line.first:%H:%M}", f"{line.last:%H:%M}") for line in held] == [("10:46", "11:29")]
+    assert (f"{quiet[0].first:%H:%M}", f"{quiet[-1].last:%H:%M}") == ("09:31", "16:00")
 
 
 def test_a_trade_carried_into_the_session_is_known_to_be_held(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tools.errors import RunFailedError
@@ -14,6 +14,7 @@ from tools.ledger_chunks import join_chunks
     st.lists(st.binary(min_size=1, max_size=40).map(lambda raw: raw.replace(b"\n", b".") + b"\n"), min_size=1),
     st.sampled_from((0, 1)),
 )
+@example([b"%d\n" % n for n in range(12)], 0)
 def test_chunks_are_joined_by_number_not_by_name(chunks: list[bytes], first: int) -> None:
     store = {f"bulkhead/0a1b2c3d/ledger-{first + n}": chunk for n, chunk in enumerate(chunks)}
     backwards = dict(sorted(store.items(), reverse=True))
