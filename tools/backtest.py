@@ -192,7 +192,7 @@ def synthetic_market(request: BacktestRequest, *, quiet: bool = False) -> Market
     spec = market_spec(request)
     days = spec.dates()
     with progress("Market data", quiet=quiet) as advance:
-        folder = cached_market(spec, markets_dir(), on_progress=advance)
+        folder = cached_market(spec, markets_dir(), lambda done, total: advance(done / total))
     return Market(folder, days[0], days[-1])
 
 
