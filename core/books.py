@@ -1,101 +1,31 @@
 """Books: positions, cash and trades, folded from the ledger record by record.
 
-Nothing here is set by hand: what a book says can be said again from the ledger alone.  Money is in whole micro-dollars.  O(legs) per record.
+Nothing here is set by hand: what a book says can be said again from the ledger alone.  Money is in whole micro-dollars.  A record
+costs O(legs).  A record that contradicts the fold (a wrong cash_after, a fill of an unknown trade, a result that is not the sum of
+its fills) is refused before anything changes.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
-from core.contracts import instrument_of
+from core.contracts import instrument_from_symbol, instrument_of
+from core.coverage import uncovered
+from core.errors import LedgerError
 from core.ledger_kinds import Kind
 from core.reasons import Reason
-from core.trade_machine import TradeState
-from core.vocabulary import ExitPlan, Instrument, Leg, OrderOutcome, Purpose, Right, Structure, StructureName
+from core.trade_machine import TradeState, Trigger
+from core.trades import ClosingMark, OpenBreak, Trade, Uncovered
+from core.vocabulary import ExitPlan, Instrument, Leg, OrderOutcome, Purpose, RiskBasis, Structure, StructureName
 
-
-@dataclass(slots=True)
-class Trade:
-    """A structure with an id, from its plan to flat.
-
-    legs is what is held now (signed contracts per symbol); cash_u6 all cash of its fills and expiries, fees apart; entry_cash_u6 the part of its openings.
-    approved_units, risk_u6 and margin_u6 are what its INTENT approved, all units together.
-    """
-
-    id: str
-    strategy: str
-    structure: Structure
-    approved_units: int
-    risk_u6: int
-    margin_u6: int
-    planned: datetime
-    state: TradeState = TradeState.PLANNED
-    deadline: datetime | None = None
-    legs: dict[str, int] = field(default_factory=dict)
-    bought: dict[str, int] = field(default_factory=dict)
-    entry_cash_u6: int = 0
-    cash_u6: int = 0
-    fees_u6: int = 0
-    opened: datetime | None = None
-    closed: datetime | None = None
-    exit_reason: Reason | None = None
-    exit_plan: ExitPlan | None = None
-    uncovered_since: datetime | None = None
-    attempts_done: int = 0
-
-    @property
-    def units(self) -> int:
-        """Balanced units held: min over the structure's legs of floor(held / ratio)."""
-        return min(max(0, self.legs.get(leg.symbol, 0) // leg.ratio) for leg in self.structure.legs)
-
-    @property
-    def opened_units(self) -> int:
-        """Balanced units ever opened."""
-        return min(max(0, self.bought.get(leg.symbol, 0) // leg.ratio) for leg in self.structure.legs)
-
-    @property
-    def is_unbalanced(self) -> bool:
-        """Whether something is held that is not a whole number of units."""
-        units = self.units
-        return any(self.legs.get(leg.symbol, 0) != leg.ratio * units for leg in self.structure.legs)
-
-    @property
-    def is_flat(self) -> bool:
-        return not any(self.legs.values())
-
-    @property
-    def pending_units(self) -> int:
-        """Approved units that a working opening may still fill."""
-        return self.approved_units - self.opened_units if self.state in (TradeState.PLANNED, TradeState.ENTERING) else 0
-
-    @property
-    def pnl_u6(self) -> int:
-        """Cash of all fills and expiries less fees: the result once the trade is flat."""
-        return self.cash_u6 - self.fees_u6
-
-    @property
-    def entry_cash(self) -> float:
-        """Net cash per opened unit in points (credit +, debit -)."""
-        units = self.opened_units
-        return self.entry_cash_u6 / 1e6 / units / self.structure.multiplier if units else 0.0
-
-    @property
-    def short_premium(self) -> bool:
-        return bool(self.structure.shorts)
-
-
-@dataclass(frozen=True, slots=True)
-class ClosingMark:
-    """Equity at a session's close, and the sum of external flows up to then."""
-
-    day: date
-    equity_u6: int
-    flows_u6: int
+_EXTERNAL: Final = frozenset({"DEPOSIT", "WITHDRAWAL"})
+_CLOSING: Final = frozenset({Purpose.CLOSE, Purpose.REDUCE, Purpose.FLATTEN})
+_STANDING: Final = ""
+"""The book of what the account held before our first record: ours to count, never ours to trade."""
 
 
 class Books:
@@ -111,15 +41,21 @@ class Books:
         self.order_legs: dict[str, Mapping[str, int]] = {}
         self.order_filled: dict[str, dict[str, int]] = {}
         self.intents: dict[str, tuple[str, Purpose]] = {}
+        self.breaks: dict[str, OpenBreak] = {}
+        self.refusals: Counter[Reason] = Counter()
+        self.session_day: date | None = None
         self._instruments: dict[str, Instrument] = {}
-        self._positions: defaultdict[str, int] = defaultdict(int)
-        self._by_book: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._positions: dict[str, int] = {}
+        self._by_book: dict[tuple[str, str], int] = {}
         self._trades: dict[str, Trade] = {}
         self._open: dict[str, Trade] = {}
-        self._closes: list[ClosingMark] = []
-        self.session_day: date | None = None
+        self._planned: dict[tuple[str, date], list[Trade]] = {}
+        self._closed: dict[str, list[Trade]] = {}
+        self._attempts: dict[tuple[str, Purpose], int] = {}
+        self._fills: set[str] = set()
+        self._closes: dict[date, ClosingMark] = {}
 
-    # ---------------------------------------------------------------------------------------------------------------- reading
+    # -------------------------------------------------------------------------------------------------------------- trades
 
     @property
     def trades(self) -> Iterable[Trade]:
@@ -133,35 +69,47 @@ class Books:
         return trade in self._trades
 
     def open_trades(self, strategy: str | None = None) -> tuple[Trade, ...]:
-        """Trades that are neither CLOSED nor CANCELLED, in the order of their plans."""
+        """Return trades that are neither CLOSED nor CANCELLED, in the order of their plans."""
         return tuple(trade for trade in self._open.values() if strategy in (None, trade.strategy))
 
     def closed_trades(self, strategy: str) -> tuple[Trade, ...]:
-        return tuple(trade for trade in self._trades.values() if trade.strategy == strategy and trade.state is TradeState.CLOSED)
-
-    def traded_on(self, strategy: str, day: date) -> bool:
-        """Whether a trade of the strategy had its first fill on that day; a ladder without a fill does not count."""
-        return any(
-            trade.strategy == strategy and trade.opened is not None and trade.opened.date() == day for trade in self._trades.values()
-        )
-
-    def is_of_day(self, trade: Trade, day: date) -> bool:
-        """Whether a trade was filled on that day, or is still at work since then."""
-        return trade.planned.date() == day and (trade.opened is not None or not trade.state.is_end)
+        """Return a strategy's trades that ended with a result, in the order in which they ended."""
+        return tuple(self._closed.get(strategy, ()))
 
     def planned_on(self, strategy: str, day: date) -> tuple[Trade, ...]:
-        """Every ladder that was started on that day, filled or not."""
-        return tuple(trade for trade in self._trades.values() if trade.strategy == strategy and trade.planned.date() == day)
+        """Return every ladder that was started on that day, filled or not."""
+        return tuple(self._planned.get((strategy, day), ()))
 
     def trades_named_on(self, strategy: str, day: date) -> int:
-        return len(self.planned_on(strategy, day))
+        return len(self._planned.get((strategy, day), ()))
+
+    def traded_on(self, strategy: str, day: date) -> bool:
+        """Whether a trade planned on that day was filled at least in part; a ladder without a fill does not count."""
+        return any(trade.opened is not None for trade in self._planned.get((strategy, day), ()))
+
+    def is_of_day(self, trade: Trade, day: date) -> bool:
+        """Whether a trade was planned on that day, and filled or is still at work."""
+        return trade.planned.date() == day and (trade.opened is not None or not trade.state.is_end)
 
     def stopped_on(self, strategy: str, day: date) -> bool:
         """Whether a trade of the strategy left by its stop on that day."""
-        return any(
-            trade.strategy == strategy and trade.exit_reason is Reason.EXIT_STOP and trade.planned.date() == day
-            for trade in self._trades.values()
+        trades = [*self._open.values(), *self._closed.get(strategy, ())]
+        return any(trade.strategy == strategy and trade.stopped_on == day for trade in trades)
+
+    def attempts(self, trade: str, purpose: Purpose) -> int:
+        """Return the highest attempt number used for a trade and purpose, 0 before the first order."""
+        return self._attempts.get((trade, purpose), 0)
+
+    def working_orders(self, trade: str | None = None) -> tuple[str, ...]:
+        """Return the orders (of one trade) that have no end: planned, sent, working or UNRESOLVED."""
+        ended = self.order_outcomes
+        return tuple(
+            order
+            for order, (owner, _purpose, _attempt) in self.orders.items()
+            if trade in (None, owner) and ended.get(order, OrderOutcome.UNRESOLVED) is OrderOutcome.UNRESOLVED
         )
+
+    # ----------------------------------------------------------------------------------------------------------- positions
 
     def knows(self, symbol: str) -> bool:
         return symbol in self._instruments
@@ -173,103 +121,192 @@ class Books:
         return self._positions.get(symbol, 0)
 
     def positions(self) -> Mapping[str, int]:
-        """Signed holdings by symbol over all books; zeros are left out."""
-        return MappingProxyType({symbol: qty for symbol, qty in sorted(self._positions.items()) if qty})
+        """Return signed holdings by symbol over all books, sorted by symbol; zeros are left out."""
+        return MappingProxyType(dict(sorted(self._positions.items())))
 
     def position_of(self, book: str, symbol: str) -> int:
         return self._by_book.get((book, symbol), 0)
 
+    def positions_by_book(self) -> Mapping[tuple[str, str], int]:
+        """Return signed holdings by (book, symbol), sorted; zeros are left out."""
+        return MappingProxyType(dict(sorted(self._by_book.items())))
+
     def holders(self, symbol: str) -> tuple[str, ...]:
-        """Books that hold a symbol."""
-        return tuple(sorted(book for (book, held), qty in self._by_book.items() if held == symbol and qty))
+        """Return the books that hold a symbol, sorted."""
+        return tuple(sorted(book for book, held in self._by_book if held == symbol))
 
     def trades_holding(self, book: str, symbol: str) -> tuple[str, ...]:
-        return tuple(trade.id for trade in self._open.values() if trade.strategy == book and trade.legs.get(symbol, 0))
-
-    def close_before(self, day: date) -> ClosingMark | None:
-        """Return the last closing mark of a session before a day, None when the ledger has none."""
-        return next((mark for mark in reversed(self._closes) if mark.day < day), None)
+        return tuple(trade.id for trade in self._open.values() if trade.strategy == book and symbol in trade.legs)
 
     def uncovered(self, trade: str) -> dict[str, int]:
-        """Return shorts that nothing covers: contracts beyond the longs of the same right with no earlier expiry, and beyond the declared nakeds."""
-        held = self._trades[trade]
-        declared = _naked({leg.instrument: leg.ratio * held.approved_units for leg in held.structure.legs})
-        allowed = {right: sum(qty for item, qty in declared.items() if item.right is right) for right in Right}
-        found: dict[str, int] = {}
-        for instrument, qty in _naked({self._instruments[symbol]: qty for symbol, qty in held.legs.items()}).items():
-            assert instrument.right is not None
-            spared = min(qty, allowed[instrument.right])
-            allowed[instrument.right] -= spared
-            if qty > spared:
-                found[instrument.symbol] = qty - spared
-        return found
+        """Return symbol -> sold contracts that nothing covers.
 
-    # ----------------------------------------------------------------------------------------------------------------- folding
+        They stand beyond the longs of the same right with no earlier expiry, and beyond what the structure declares naked.
+        """
+        held = self._trades[trade]
+        legs = ((self._instruments[symbol], qty) for symbol, qty in held.legs.items())
+        return uncovered(legs, held.structure, held.approved_units)
+
+    @property
+    def uncovered_shorts(self) -> tuple[Uncovered, ...]:
+        """Every sold contract of every open trade that nothing covers."""
+        return tuple(
+            Uncovered(trade.id, symbol, contracts)
+            for trade in self._open.values()
+            if trade.uncovered_since is not None
+            for symbol, contracts in sorted(self.uncovered(trade.id).items())
+        )
+
+    def is_locked(self, subject: str) -> bool:
+        """Whether an open break locks a symbol or a strategy."""
+        return any(subject in found.locked for found in self.breaks.values())
+
+    # ----------------------------------------------------------------------------------------------------------- baselines
+
+    def close_before(self, day: date) -> ClosingMark | None:
+        """Return the last closing mark before a day; where that session has none, its last mark.  None: nothing was marked."""
+        return next((mark for mark in reversed(self._closes.values()) if mark.day < day), None)
+
+    # ------------------------------------------------------------------------------------------------------------- folding
 
     def attach_plan(self, trade: str, plan: ExitPlan) -> None:
         """Remember a trade's exit plan; it lives in the state snapshot, because INTENT has no field for it."""
         self._trades[trade].exit_plan = plan
 
     def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        """Fold one record."""
+        """Fold one record: fields as the writer gave them, or as `core.ledger_reader` read them back.
+
+        Raises LedgerError, with nothing changed, when the record contradicts what came before it.
+        """
         handler = _HANDLERS.get(kind)
         if handler is not None:
             handler(self, book, fields, time)
 
     def _run_started(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
-        if "resumed_from" not in fields:
-            self.cash_u6 = fields["start_cash_u6"]
+        if "resumed_from" in fields:
+            return
+        self.cash_u6 = fields["start_cash_u6"]
+        for row in fields["holdings"]:
+            symbol = row["symbol"]
+            self._instruments.setdefault(symbol, instrument_from_symbol(symbol, row["mult"]))
+            self._move(_STANDING, symbol, row["qty"])
 
     def _session_opened(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
         self.session_day = fields["date"]
 
     def _session_closed(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
         if "equity_u6" in fields:
-            self._closes.append(ClosingMark(fields["date"], fields["equity_u6"], self.flows_u6))
+            self._keep_mark(fields["date"], fields["equity_u6"])
+
+    def _mark(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
+        self._keep_mark(time.date(), fields["equity_u6"])
+
+    def _keep_mark(self, day: date, equity_u6: int) -> None:
+        self._closes[day] = ClosingMark(day, equity_u6, self.flows_u6)
+
+    def _verdict(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
+        if not fields["allowed"]:
+            self.refusals[Reason(fields["reason"])] += 1
 
     def _intent(self, book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        legs = []
-        for row in fields["legs"]:
-            instrument = self._instruments.get(row["symbol"])
-            if instrument is None:
-                instrument = self._instruments[row["symbol"]] = instrument_of(row)
-            legs.append(Leg(instrument, row["ratio"]))
-        purpose, trade = Purpose(fields["purpose"]), fields["trade"]
-        self.intents[fields["intent"]] = (trade, purpose)
-        if purpose is Purpose.OPEN and trade not in self._trades:
-            risk = fields.get("max_loss_u6", fields.get("t_loss_u6", 0))
-            structure = Structure(StructureName(fields["structure"]), tuple(legs))
-            made = Trade(trade, book, structure, fields["qty"], risk, fields.get("margin_u6", 0), time)
-            self._trades[trade] = self._open[trade] = made
-        elif trade in self._trades and "reason" in fields:
-            self._trades[trade].exit_reason = Reason[fields["reason"]]
+        purpose, trade_id = Purpose(fields["purpose"]), fields["trade"]
+        trade = self._trades.get(trade_id)
+        if trade is None and purpose is not Purpose.OPEN:
+            raise LedgerError(f"INTENT.trade = {trade_id!r}: expected a trade that an OPEN intent has begun.")
+        legs = tuple(Leg(self._learn(row), row["ratio"]) for row in fields["legs"])
+        self.intents[fields["intent"]] = (trade_id, purpose)
+        if trade is None:
+            self._plan(book, trade_id, Structure(StructureName(fields["structure"]), legs), fields, time)
+        elif "reason" in fields and purpose in _CLOSING:
+            trade.exit_reason = Reason(fields["reason"])
+            if trade.exit_reason is Reason.EXIT_STOP:
+                trade.stopped_on = time.date()
+
+    def _learn(self, row: Mapping[str, Any]) -> Instrument:
+        known = self._instruments.get(row["symbol"])
+        if known is None:
+            known = self._instruments[row["symbol"]] = instrument_of(row)
+        return known
+
+    def _plan(self, book: str, trade: str, structure: Structure, fields: Mapping[str, Any], time: datetime) -> None:
+        basis = RiskBasis(fields["risk_basis"])
+        risk = fields.get("t_loss_u6" if basis is RiskBasis.STRESS else "max_loss_u6")
+        made = Trade(trade, book, structure, fields["qty"], risk, fields.get("margin_u6", 0), time, basis)
+        self._trades[trade] = self._open[trade] = made
+        self._planned.setdefault((book, time.date()), []).append(made)
 
     def _order_intent(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
-        order = fields["order"]
-        self.orders[order] = (fields["trade"], Purpose(fields["purpose"]), fields["attempt"])
+        order, purpose = fields["order"], Purpose(fields["purpose"])
+        if order in self.orders:
+            raise LedgerError(f"ORDER_INTENT.order = {order!r}: expected an id that was never used.")
+        if fields["trade"] not in self._trades:
+            raise LedgerError(f"ORDER_INTENT.trade = {fields['trade']!r}: expected a trade that an INTENT has begun.")
+        self.orders[order] = (fields["trade"], purpose, fields["attempt"])
         self.order_legs[order] = {leg["symbol"]: leg["qty"] for leg in fields["legs"]}
+        key = (fields["trade"], purpose)
+        self._attempts[key] = max(self._attempts.get(key, 0), fields["attempt"])
 
     def _order_outcome(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
         self.order_outcomes[fields["order"]] = OrderOutcome(fields["outcome"])
 
     def _fill(self, book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        symbol, qty = fields["symbol"], fields["qty"]
+        symbol, qty, fee = fields["symbol"], fields["qty"], fields["fee_u6"]
+        trade = self._trades.get(fields["trade"])
+        owner = self.orders.get(fields["order"])
+        if trade is None or owner is None or owner[0] != trade.id or symbol not in self.order_legs[fields["order"]]:
+            raise LedgerError(f"FILL.order = {fields['order']!r}: expected an order of {fields['trade']} with a leg in {symbol}.")
+        if fields["fill"] in self._fills:
+            raise LedgerError(f"FILL.fill = {fields['fill']!r}: this fill is booked already.")
         cash = -qty * fields["price_u6"] * fields["mult"]
-        self._move(book, symbol, qty, cash - fields["fee_u6"])
-        self.fees_u6 += fields["fee_u6"]
+        _expect("FILL.cash_after_u6", fields["cash_after_u6"], self.cash_u6 + cash - fee)
+        _expect("FILL.pos_after", fields["pos_after"], self._positions.get(symbol, 0) + qty)
+        self._fills.add(fields["fill"])
+        self.cash_u6 += cash - fee
+        self.fees_u6 += fee
+        self._move(book, symbol, qty)
         filled = self.order_filled.setdefault(fields["order"], {})
         filled[symbol] = filled.get(symbol, 0) + qty
-        trade = self._trades[fields["trade"]]
-        trade.legs[symbol] = trade.legs.get(symbol, 0) + qty
+        _add(trade.legs, symbol, qty)
         trade.cash_u6 += cash
-        trade.fees_u6 += fields["fee_u6"]
-        purpose = self.orders[fields["order"]][1] if fields["order"] in self.orders else None
-        if purpose is not None and purpose.adds_risk:
-            trade.bought[symbol] = trade.bought.get(symbol, 0) + qty
+        trade.fees_u6 += fee
+        if owner[1].adds_risk:
+            _add(trade.opened_legs, symbol, qty)
             trade.entry_cash_u6 += cash
-        if trade.opened is None:
-            trade.opened = time
+        elif owner[1] in _CLOSING:
+            trade.closings += 1
+        trade.opened = trade.opened or time
+        trade.last_fill = time
         self._watch_cover(trade, time)
+
+    def _expiry(self, book: str, fields: Mapping[str, Any], time: datetime) -> None:
+        """Take a settled contract out of the book, and give each trade that held it its share of the cash."""
+        symbol, qty, cash = fields["symbol"], fields["qty"], fields["cash_u6"]
+        held = self._by_book.get((book, symbol), 0)
+        if qty * held >= 0 or abs(qty) > abs(held):
+            raise LedgerError(f"EXPIRY.qty = {qty}: expected a part of the {held} {symbol} that {book or 'the account'} holds, turned.")
+        self.cash_u6 += cash
+        self._move(book, symbol, qty)
+        left = qty
+        for trade_id in self.trades_holding(book, symbol):
+            trade = self._trades[trade_id]
+            part = -trade.legs[symbol] if abs(trade.legs[symbol]) <= abs(left) else left
+            share = cash * part // left if left else 0
+            _add(trade.legs, symbol, part)
+            trade.cash_u6 += share
+            cash, left = cash - share, left - part
+            self._watch_cover(trade, time)
+        if "deliver_symbol" in fields:
+            self._deliver(book, fields["deliver_symbol"], fields["deliver_qty"])
+
+    def _deliver(self, book: str, symbol: str, qty: int) -> None:
+        """Shares that an exercise or assignment brings stand in the book, beside its trades, until they are swept."""
+        self._instruments.setdefault(symbol, instrument_from_symbol(symbol, 1))
+        self._move(book, symbol, qty)
+
+    def _move(self, book: str, symbol: str, qty: int) -> None:
+        _add(self._positions, symbol, qty)
+        _add(self._by_book, (book, symbol), qty)
+        self.movements += 1
 
     def _watch_cover(self, trade: Trade, time: datetime) -> None:
         if not self.uncovered(trade.id):
@@ -277,68 +314,102 @@ class Books:
         elif trade.uncovered_since is None:
             trade.uncovered_since = time
 
-    def _expiry(self, book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        symbol, qty = fields["symbol"], fields["qty"]
-        self._move(book, symbol, qty, fields["cash_u6"])
-        left, cash = qty, fields["cash_u6"]
-        holders = [self._trades[trade] for trade in self.trades_holding(book, symbol)]
-        for trade in holders:
-            part = -trade.legs[symbol]
-            share = cash * part // qty if qty else 0
-            trade.legs[symbol] = 0
-            trade.cash_u6 += share if part != left else cash
-            cash -= share if part != left else cash
-            left -= part
-            self._watch_cover(trade, time)
-
-    def _move(self, book: str, symbol: str, qty: int, cash: int) -> None:
-        self._positions[symbol] += qty
-        self._by_book[(book, symbol)] += qty
-        self.cash_u6 += cash
-        self.movements += 1
-
     def _cash_flow(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
         self.cash_u6 += fields["amount_u6"]
         self.movements += 1
-        if fields["type"] in ("DEPOSIT", "WITHDRAWAL"):
+        if fields["type"] in _EXTERNAL:
             self.flows_u6 += fields["amount_u6"]
 
+    def _split(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
+        """Multiply a share line by num / den; what is no whole share comes as CASH_IN_LIEU."""
+        symbol, num, den = fields["symbol"], fields["num"], fields["den"]
+        for book in self.holders(symbol):
+            held = self._by_book[(book, symbol)]
+            self._move(book, symbol, _scaled(held, num, den) - held)
+        for trade in self._open.values():
+            for legs in (trade.legs, trade.opened_legs):
+                if symbol in legs:
+                    _add(legs, symbol, _scaled(legs[symbol], num, den) - legs[symbol])
+
     def _trade_state(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        trade = self._trades[fields["trade"]]
-        trade.state = TradeState(fields["to"])
+        trade = self._trades.get(fields["trade"])
+        before, after, trigger = TradeState(fields["from"]), TradeState(fields["to"]), Trigger(fields["trigger"])
+        if trade is None or trade.state is not before:
+            state = "unknown" if trade is None else trade.state.value
+            raise LedgerError(f"TRADE_STATE.from = {before.value}: {fields['trade']} is {state}.")
         trade.deadline = fields.get("deadline")
-        if trade.state.is_end:
+        if after is before:
+            trade.deadlines_passed += trigger is Trigger.DEADLINE
+            trade.exit_pending = trade.exit_pending or trigger is Trigger.EXIT_DUE
+            return
+        trade.state = after
+        trade.deadlines_passed = 0
+        if after is TradeState.REPAIRING:
+            trade.repairs += 1
+        if after not in (TradeState.OPEN, TradeState.REPAIRING):
+            trade.exit_pending = False
+        if after.is_end:
             trade.closed = time
-            self._open.pop(trade.id, None)
+            self._open.pop(trade.id)
+            if after is TradeState.CLOSED:
+                self._closed.setdefault(trade.strategy, []).append(trade)
+
+    def _trade_closed(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
+        trade = self._trades.get(fields["trade"])
+        if trade is None or trade.state is not TradeState.CLOSED or trade.result_written:
+            raise LedgerError(f"TRADE_CLOSED.trade = {fields['trade']!r}: expected a CLOSED trade without a result.")
+        _expect("TRADE_CLOSED.pnl_u6", fields["pnl_u6"], trade.pnl_u6)
+        _expect("TRADE_CLOSED.fees_u6", fields["fees_u6"], trade.fees_u6)
+        _expect("TRADE_CLOSED.risk_u6", fields["risk_u6"], trade.entry_risk_u6)
+        trade.result_written = True
+        trade.exit_reason = Reason(fields["reason"])
+
+    def _break(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
+        symbol = fields["symbol"]
+        if fields["status"] == "CLEARED":
+            self.breaks.pop(symbol, None)
+            return
+        since = self.breaks[symbol].since if symbol in self.breaks else time
+        self.breaks[symbol] = OpenBreak(symbol, fields["book_qty"], fields["broker_qty"], tuple(fields["locked"]), since)
 
 
-def _naked(held: Mapping[Instrument, int]) -> dict[Instrument, int]:
-    """Return short contracts without a long of the same right and no earlier expiry, shorts of the latest expiry matched first."""
-    found: dict[Instrument, int] = {}
-    for right in Right:
-        legs = [(item, qty) for item, qty in held.items() if item.right is right and qty]
-        longs = {item: qty for item, qty in sorted(legs) if qty > 0}
-        shorts = sorted(((item, -qty) for item, qty in legs if qty < 0), key=lambda leg: (leg[0].expiry, leg[0].symbol), reverse=True)
-        for item, qty in shorts:
-            for cover in longs:
-                if cover.expiry is not None and item.expiry is not None and cover.expiry >= item.expiry and longs[cover]:
-                    used = min(qty, longs[cover])
-                    longs[cover] -= used
-                    qty -= used
-            if qty:
-                found[item] = qty
-    return found
+def _add(holdings: dict[Any, int], key: object, qty: int) -> None:
+    """Add to a holding; one that comes to nothing is no holding."""
+    after = holdings.get(key, 0) + qty
+    if after:
+        holdings[key] = after
+    else:
+        holdings.pop(key, None)
 
 
-_HANDLERS = {
-    Kind.RUN_STARTED: Books._run_started,
-    Kind.SESSION_OPENED: Books._session_opened,
-    Kind.SESSION_CLOSED: Books._session_closed,
-    Kind.INTENT: Books._intent,
-    Kind.ORDER_INTENT: Books._order_intent,
-    Kind.ORDER_OUTCOME: Books._order_outcome,
-    Kind.FILL: Books._fill,
-    Kind.EXPIRY: Books._expiry,
-    Kind.CASH_FLOW: Books._cash_flow,
-    Kind.TRADE_STATE: Books._trade_state,
-}
+def _scaled(held: int, num: int, den: int) -> int:
+    whole = abs(held) * num // den
+    return whole if held > 0 else -whole
+
+
+def _expect(field: str, given: int, folded: int) -> None:
+    if given != folded:
+        raise LedgerError(f"{field} = {given}: the fold of this ledger gives {folded}.")
+
+
+_HANDLERS: Final[Mapping[Kind, Callable[[Books, str, Mapping[str, Any], datetime], None]]] = MappingProxyType(
+    {
+        Kind.RUN_STARTED: Books._run_started,
+        Kind.SESSION_OPENED: Books._session_opened,
+        Kind.SESSION_CLOSED: Books._session_closed,
+        Kind.MARK: Books._mark,
+        Kind.VERDICT: Books._verdict,
+        Kind.INTENT: Books._intent,
+        Kind.ORDER_INTENT: Books._order_intent,
+        Kind.ORDER_OUTCOME: Books._order_outcome,
+        Kind.FILL: Books._fill,
+        Kind.EXPIRY: Books._expiry,
+        Kind.CASH_FLOW: Books._cash_flow,
+        Kind.SPLIT: Books._split,
+        Kind.TRADE_STATE: Books._trade_state,
+        Kind.TRADE_CLOSED: Books._trade_closed,
+        Kind.BREAK: Books._break,
+    }
+)
+
+__all__ = ["Books", "ClosingMark", "OpenBreak", "Trade", "Uncovered"]

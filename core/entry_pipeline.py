@@ -50,7 +50,7 @@ class EntryPipeline:
     ) -> None:
         self._ledger = ledger
         self._books = books
-        self._gates = tuple(gates)
+        self.gates = tuple(gates)
         self._bounds = tuple(bounds)
         self._sizer = sizer
         self._invariants = invariants
@@ -63,7 +63,7 @@ class EntryPipeline:
         name_trade gives (trade id, intent id); it is called only when a size above 0 was found, so that refusals use up no number.
         """
         smallest = scale
-        for gated in self._gates:
+        for gated in self.gates:
             verdict = gated.rule(wanted, snapshot, self._books)
             if not verdict.allowed:
                 return verdict.at(gated.gate)

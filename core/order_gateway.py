@@ -24,7 +24,7 @@ from core.order_checks import OrderFacts, Throttle, collar_room, judge_order, op
 from core.ports import Broker, OrderRequest, OrderType, TimeInForce
 from core.reasons import Reason
 from core.settings import OrderSettings
-from core.trade_machine import Trigger
+from core.trade_machine import TradeState, Trigger
 from core.vocabulary import (
     BrokerEvent,
     Gate,
@@ -45,7 +45,7 @@ from core.vocabulary import (
 from core.working_orders import Child, OrderState, Parent, ParentEnd
 from helpers.tick_grid import against_us
 
-Drive = Callable[[str, Trigger, datetime], None]
+Drive = Callable[[str, Trigger, datetime], TradeState]
 FLATTEN_COMBO_FAILURES = 2
 """After so many combos without a fill the flattening goes leg by leg, shorts first (risk.md 18)."""
 
@@ -97,6 +97,10 @@ class OrderGateway:
             if parent.trade == trade and parent.is_opening is opening and not parent.is_done:
                 return parent
         return None
+
+    def opening_of(self, strategy: str) -> Parent | None:
+        """Return the live opening of a strategy; it is not asked again while one is at work."""
+        return next((item for item in self._parents.values() if item.strategy == strategy and item.is_opening and not item.is_done), None)
 
     def symbols_at_work(self) -> tuple[str, ...]:
         return tuple(symbol for parent in self._parents.values() if not parent.is_done for symbol in parent.structure.symbols)
@@ -235,12 +239,21 @@ class OrderGateway:
             self._stop(at_work, reason, now)
             if not at_work.is_done:
                 return
-        held = closing_structure(trade, keep, self._books)
-        if held is None:
+        legs = trade.legs if trade.state is not TradeState.FROZEN else self._agreed(trade)
+        found = closing_structure(trade, legs, keep, self._books)
+        if found is None:
             return
-        structure, units = held
+        structure, units = found
         purpose = Purpose.FLATTEN if ladder is Ladder.FLATTEN else Purpose.CLOSE
         self._start_closing(trade, structure, units, purpose, reason, ladder, floor_cash, snapshot)
+
+    def _agreed(self, trade: Trade) -> dict[str, int]:
+        """What book and broker agree on, per symbol: the smaller of the two where the signs agree, else nothing."""
+        agreed: dict[str, int] = {}
+        for symbol, ours in trade.legs.items():
+            theirs = self._broker.position(symbol)
+            agreed[symbol] = 0 if ours * theirs <= 0 else (min(ours, theirs) if ours > 0 else max(ours, theirs))
+        return agreed
 
     def _start_closing(
         self, trade: Trade, structure: Structure, units: int, purpose: Purpose, reason: Reason, ladder: Ladder,

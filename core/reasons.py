@@ -25,7 +25,7 @@ class Reason(StrEnum):
 
     category: Category
 
-    def __new__(cls, name: str, category: Category) -> Reason:
+    def __new__(cls, name: str, category: Category = Category.STATE) -> Reason:
         member = str.__new__(cls, name)
         member._value_ = name
         member.category = category

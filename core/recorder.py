@@ -6,12 +6,12 @@ are all folded, and at open and close.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from core.books import Books
-from core.component_initializer import ComponentInitializer
+from core.component_initializer import ComponentInitializer, Report
 from core.errors import LedgerError
 from core.ledger import Ledger
 from core.ledger_kinds import Kind
@@ -43,26 +43,26 @@ class Recorder:
     """Writes the records that nobody else owns."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, books: Books, broker: Broker, state: StateManager, margin: MarginManager,
-        initializer: ComponentInitializer,
-    ) -> None:  # fmt: skip
+        self, settings: Settings, ledger: Ledger, books: Books, broker: Broker, state: StateManager, margin: MarginManager
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._books = books
         self._broker = broker
         self._state = state
         self._margin = margin
-        self._initializer = initializer
         self._phase: SessionPhase | None = None
         self._vix: tuple[str, str] | None = None
         self._opened: date | None = None
         self._marked_open = False
-        self._stated_trades = -1
+        self._stated_movements = -1
         self.session_closed = False
+        self.contracts: Callable[[], Mapping[str, str]] = dict
 
     # ----------------------------------------------------------------------------------------------------------------- header
 
-    def start_run(self, facts: RunFacts, now: datetime, resumed_from: str | None, reasons: Iterable[str]) -> None:
+    def start_run(self, facts: RunFacts, initializer: ComponentInitializer, now: datetime, resumed_from: str | None) -> None:
+        """Write RUN_STARTED, the broker's first words and INIT_REPORT."""
         run = self._settings.run
         optional = {} if resumed_from is None else {"resumed_from": resumed_from}
         self._ledger.append(
@@ -71,25 +71,21 @@ class Recorder:
             data_manifest=facts.data_manifest, seed=run.seed, mode=run.mode.value, account=self._settings.account.type.value,
             brokerage=self._settings.account.brokerage.value, currency=self._settings.account.currency,
             start_cash_u6=self._broker.account().cash_u6, holdings=self._holdings(self._broker.positions()), families={},
-            reasons=sorted(reasons), **optional,
+            reasons=sorted(line.sentence for line in initializer.report() if line.error), **optional,
         )  # fmt: skip
         self.statement(now)
-        self.init_report(now)
-
-    def init_report(self, now: datetime) -> None:
         components = [
             {
                 "name": line.name, "tier": line.tier, "status": line.status.value, "error": line.error, "sentence": line.sentence,
                 "attempts": line.attempts,
             }
-            for line in self._initializer.report()
+            for line in initializer.report()
         ]  # fmt: skip
         self._ledger.append(Kind.INIT_REPORT, "", now, components=components)
 
-    def component(self, name: str, now: datetime) -> None:
-        line = next(item for item in self._initializer.report() if item.name == name)
+    def component(self, line: Report, now: datetime) -> None:
         self._ledger.append(
-            Kind.COMPONENT, "", now, name=name, status=line.status.value, error=line.error, sentence=line.sentence, attempts=line.attempts
+            Kind.COMPONENT, "", now, name=line.name, status=line.status.value, error=line.error, sentence=line.sentence, attempts=line.attempts
         )
 
     # ---------------------------------------------------------------------------------------------------------------- session
@@ -191,12 +187,12 @@ class Recorder:
     def funnel(self, strategy: str, day: date, counts: Mapping[str, int], now: datetime) -> None:
         self._ledger.append(Kind.FUNNEL, strategy, now, strategy=strategy, date=day, counts=dict(counts))
 
-    def after_step(self, snapshot: MarketSnapshot, gateway: OrderGateway) -> None:
+    def after_step(self, snapshot: MarketSnapshot) -> None:
         """State the broker's holdings when fills or expiries were folded; save the state when something changed."""
-        if self._books.movements != self._stated_trades:
+        if self._books.movements != self._stated_movements:
             self.statement(snapshot.time)
         try:
-            self._state.save_if_changed(snapshot.time, gateway)
+            self._state.save_if_changed(snapshot.time, self.contracts())
         except LedgerError as error:
             self._ledger.append(Kind.ALERT, "", snapshot.time, severity="CRITICAL", code="STATE_NOT_SAVED", text=str(error))
 
@@ -204,7 +200,7 @@ class Recorder:
 
     def statement(self, now: datetime) -> None:
         """Write the broker's own words: cash, equity, and the holdings read by direct key over our list."""
-        self._stated_trades = self._books.movements
+        self._stated_movements = self._books.movements
         account: Account = self._broker.account()
         held = {symbol: self._broker.position(symbol) for symbol in sorted(self._books.positions())}
         orders = sorted(order.order for order in self._broker.open_orders())
@@ -222,12 +218,12 @@ class Recorder:
         return rows
 
     def end_run(self, now: datetime, reason: str, gateway: OrderGateway) -> None:
-        if self._books.movements != self._stated_trades:
+        if self._books.movements != self._stated_movements:
             self.statement(now)
         account = self._broker.account()
         self._ledger.seal(
-            now, reason, equity_u6=to_u6(account.equity_usd), holdings=self._holdings(self._books.positions()),
-            orders=sorted(child.id for child in gateway.working_children()),
+            now, reason=reason, cash_u6=self._books.cash_u6, equity_u6=to_u6(account.equity_usd), fees_u6=self._books.fees_u6,
+            holdings=self._holdings(self._books.positions()), orders=sorted(child.id for child in gateway.working_children()),
         )  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def parse(cls: type[T], parameters: Mapping[str, str]) -> T:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {near[0]}?" if near else " `./bulkhead doctor --settings` lists all names."
         sentences.append(f"{name} = {parameters[name]!r}: no setting has this name.{hint}")
-    built = _build(cls, "", parameters, sentences)
+    built: T | None = _build(cls, "", parameters, sentences)
     if sentences:
         raise SettingsError(sentences)
     assert built is not None
@@ -124,10 +124,10 @@ def _names(cls: Any, prefix: str = "") -> list[str]:
     return found
 
 
-def _build(cls: type[T], prefix: str, parameters: Mapping[str, str], sentences: list[str]) -> T | None:
+def _build(cls: Any, prefix: str, parameters: Mapping[str, str], sentences: list[str]) -> Any:
     hints = get_type_hints(cls)
     values: dict[str, Any] = {}
-    for spec in dataclasses.fields(cls):  # type: ignore[arg-type]
+    for spec in dataclasses.fields(cls):
         name, kind = f"{prefix}{spec.name}", hints[spec.name]
         if dataclasses.is_dataclass(kind):
             values[spec.name] = _build(kind, f"{name}.", parameters, sentences)

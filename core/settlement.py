@@ -8,7 +8,9 @@ against the cash that moved.  P&L belongs to the expiry date.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 
 from core.books import Books
 from core.ledger import Ledger
@@ -36,11 +38,13 @@ class Settlement:
         """Keep the last regular value of an underlying; called in every step up to the close."""
         self._values[(underlying, day)] = value
 
-    def values(self) -> dict[tuple[str, date], float]:
-        return dict(self._values)
+    def state(self) -> Mapping[str, Any]:
+        return {f"{underlying} {day.isoformat()}": value for (underlying, day), value in sorted(self._values.items())}
 
-    def restore(self, values: dict[tuple[str, date], float]) -> None:
-        self._values.update(values)
+    def restore(self, state: Mapping[str, Any]) -> None:
+        for key, value in state.items():
+            underlying, day = key.rsplit(" ", 1)
+            self._values[(underlying, date.fromisoformat(day))] = float(value)
 
     def fold(self, now: datetime) -> None:
         """Write EXPIRY for every settled leg that a book holds; a leg of unknown value stays, and its symbol is named in `unknown`."""

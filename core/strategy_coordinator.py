@@ -81,11 +81,27 @@ class StrategyCoordinator:
         self._last_step: datetime | None = None
         self._session: Session | None = None
         self._last_open: datetime | None = None
+        self._snapshot: MarketSnapshot | None = None
+        self._lines: list[str] = []
         parts.gateway.read_state_from(self._board.of)
 
     @property
     def last_step(self) -> datetime | None:
         return self._last_step
+
+    @property
+    def snapshot(self) -> MarketSnapshot | None:
+        """The last step's view."""
+        return self._snapshot
+
+    @property
+    def state(self) -> TradingState:
+        return self._board.account()
+
+    def lines(self) -> list[str]:
+        """Return and forget what the log should say of the last step."""
+        lines, self._lines = self._lines, []
+        return lines
 
     def post(self, event: BrokerEvent | SettlementEvent) -> None:
         """Take a report in; called from any thread, also inside a broker call."""
@@ -109,8 +125,11 @@ class StrategyCoordinator:
         # 1 fold
         parts.gateway.fold(now)
         parts.settlement.fold(now)
+        self._note_components(parts.initializer.retry(now), now)
         # 2 reconcile
         snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(session))
+        for underlying, value in snapshot.settlement_price.items():
+            parts.settlement.remember(underlying, session.day, value)
         account = parts.broker.account()
         reconciliation = parts.reconciler.reconcile(snapshot, account, parts.gateway.working_children())
         self._settle_doubts(reconciliation, now)
@@ -130,9 +149,10 @@ class StrategyCoordinator:
         # 6 send
         self._send(snapshot, phase)
         # 7 record
-        parts.recorder.after_step(snapshot, parts.gateway)
+        parts.recorder.after_step(snapshot)
         if now >= session.close and not parts.recorder.session_closed:
             self._close_session(snapshot, session)
+        self._snapshot = snapshot
 
     def _open_session(self, session: Session, now: datetime) -> None:
         if self._session is not None and self._session.day == session.day:
@@ -140,9 +160,14 @@ class StrategyCoordinator:
         self._session = session
         parts = self._parts
         parts.gateway.open_session()
-        for name in parts.initializer.session_opened(now):
-            parts.recorder.component(name, now)
+        self._note_components(parts.initializer.session_opened(now), now)
         parts.recorder.open_session(session, now)
+
+    def _note_components(self, changed: Iterable[str], now: datetime) -> None:
+        reports = {line.name: line for line in self._parts.initializer.report()}
+        for name in changed:
+            self._parts.recorder.component(reports[name], now)
+            self._lines.append(reports[name].sentence)
 
     def _watched(self) -> Iterable[Instrument]:
         parts = self._parts
@@ -198,8 +223,8 @@ class StrategyCoordinator:
 
     def _leave(self, snapshot: MarketSnapshot, demands: Sequence[ExitDemand]) -> None:
         parts = self._parts
-        for trade_id, trigger in parts.state.overdue(snapshot.time):
-            parts.state.drive(trade_id, trigger, snapshot.time)
+        for trade_id in parts.state.overdue(snapshot.time):
+            parts.state.drive(trade_id, Trigger.DEADLINE, snapshot.time)
         if not snapshot.phase.market_open:
             return
         by_trade = {demand.trade: demand for demand in demands}
@@ -235,7 +260,7 @@ class StrategyCoordinator:
     def _close(self, trade: Trade, due: Exit, snapshot: MarketSnapshot) -> None:
         parts = self._parts
         if trade.state is not TradeState.EXITING:
-            parts.state.drive(trade.id, Trigger.EXIT_DUE, snapshot.time, reason=due.reason)
+            parts.state.drive(trade.id, Trigger.EXIT_DUE, snapshot.time)
         parts.gateway.close(parts.books.trade(trade.id), due.reason, due.ladder, due.floor_cash, due.keep, snapshot)
 
     # --------------------------------------------------------------------------------------------------------------- 5 enter
@@ -265,17 +290,26 @@ class StrategyCoordinator:
                 self._open(answer, snapshot)
                 return
             refusal = answer if answer.gate is not None else answer.at(Gate.STRATEGY)
+        self._drop_planned(strategy, refusal, snapshot)
         self._funnel.count(strategy.name, refusal.reason.value)
         refuse_entry(parts.ledger, strategy.name, refusal, snapshot, intent)
+
+    def _drop_planned(self, strategy: Strategy, refusal: Verdict, snapshot: MarketSnapshot) -> None:
+        """A sized intent that the invariants refused stands in the ledger as a planned trade: it ends here."""
+        if refusal.gate is not Gate.INVARIANTS:
+            return
+        for trade in self._parts.books.planned_on(strategy.name, snapshot.session.day):
+            if trade.state is TradeState.PLANNED and trade.deadline is None:
+                self._parts.state.drive(trade.id, Trigger.DENIED, snapshot.time)
 
     def _lifecycle(self, strategy: Strategy, snapshot: MarketSnapshot) -> Verdict | None:
         parts = self._parts
         refusal = (
             parts.initializer.entry_refusal(strategy.name)
-            or parts.state.entry_refusal(strategy.name)
+            or parts.state.entry_refusal(strategy.name, snapshot.time)
             or self._board.refusal(Gate.LIFECYCLE, strategy.name)
         )
-        if refusal is None and parts.gateway.parent_of_strategy(strategy.name) is not None:
+        if refusal is None and parts.gateway.opening_of(strategy.name) is not None:
             refusal = Verdict.refuse(Reason.ENTRY_WORKING)
         if refusal is None and self._spacing_left(snapshot.time) > 0:
             refusal = Verdict.refuse(Reason.ENTRY_SPACING, minutes_left=self._spacing_left(snapshot.time))
@@ -310,6 +344,7 @@ class StrategyCoordinator:
         parts = self._parts
         self._funnel.count(intent.strategy, OPENED)
         self._last_open = snapshot.time
+        self._lines.append(f"{intent.trade}: opening {intent.qty} x {intent.structure.name.value}")
         parts.state.plan(intent, snapshot.time)
         parts.gateway.open(intent, snapshot)
 

@@ -9,11 +9,11 @@ from enum import StrEnum
 
 from core.reasons import Reason
 from core.trade_machine import TradeState
-from core.vocabulary import U6, ExitPlan, Purpose, RiskBasis, Structure
+from core.vocabulary import U6, ExitPlan, RiskBasis, Structure
 
 
 class Balance(StrEnum):
-    """What the legs of a trade amount to."""
+    """What the legs of a trade amount to: nothing, a whole number of units, or anything else."""
 
     NONE = "NONE"
     BALANCED = "BALANCED"
@@ -24,38 +24,38 @@ class Balance(StrEnum):
 class Trade:
     """Holdings, cash and state of one trade.
 
-    legs holds signed contracts or shares, zeros removed; opened the signed sums of its opening fills.  entry_cash_u6 is the net cash of opening
-    fills, exit_cash_u6 that of closing fills and expiries, both + received and before fees.  approved_risk_u6 is for all approved units.
+    legs holds signed contracts or shares, zeros removed; opened_legs the signed sums of its opening fills.  cash_u6 is the net cash of
+    all fills and expiries, entry_cash_u6 the part of its openings, both + received and before fees.  approved_units, risk_u6 and
+    margin_u6 are what its INTENT approved, all units together; a risk of None was not declared.
     """
 
     id: str
     strategy: str
     structure: Structure
     approved_units: int
+    risk_u6: int | None
+    margin_u6: int
     planned: datetime
     risk_basis: RiskBasis = RiskBasis.MAX_LOSS
-    approved_risk_u6: int | None = None
     state: TradeState = TradeState.PLANNED
-    since: datetime = datetime.min
     deadline: datetime | None = None
     legs: dict[str, int] = field(default_factory=dict)
     opened_legs: dict[str, int] = field(default_factory=dict)
     entry_cash_u6: int = 0
-    exit_cash_u6: int = 0
+    cash_u6: int = 0
     fees_u6: int = 0
     opened: datetime | None = None
     last_fill: datetime | None = None
     closed: datetime | None = None
     exit_reason: Reason | None = None
     exit_plan: ExitPlan | None = None
+    stopped_on: date | None = None
     uncovered_since: datetime | None = None
+    exit_pending: bool = False
+    deadlines_passed: int = 0
     repairs: int = 0
-    overdue: int = 0
-
-    @property
-    def is_open(self) -> bool:
-        """Neither CLOSED nor CANCELLED: it holds something or still may."""
-        return not self.state.is_end
+    closings: int = 0
+    result_written: bool = False
 
     @property
     def is_flat(self) -> bool:
@@ -67,7 +67,7 @@ class Trade:
         return _units(self.structure, self.legs)
 
     @property
-    def entry_units(self) -> int:
+    def opened_units(self) -> int:
         """Balanced units that were ever opened."""
         return _units(self.structure, self.opened_legs)
 
@@ -80,72 +80,57 @@ class Trade:
         return Balance.BALANCED if units > 0 and self.legs == exact else Balance.UNBALANCED
 
     @property
-    def entry_cash_points(self) -> float | None:
-        """Net cash per unit of the average opening fill, points: + a credit, - a debit; None before a whole unit is filled."""
-        units = self.entry_units
-        if units <= 0:
-            return None
-        return self.entry_cash_u6 / (units * self.structure.multiplier * U6)
+    def is_unbalanced(self) -> bool:
+        """Whether something is held that is not a whole number of units."""
+        return self.balance is Balance.UNBALANCED
+
+    @property
+    def pending_units(self) -> int:
+        """Approved units that a working opening may still fill."""
+        working = self.state in (TradeState.PLANNED, TradeState.ENTERING)
+        return self.approved_units - self.opened_units if working else 0
 
     @property
     def pnl_u6(self) -> int:
-        """Cash of fills and expiries less fees; the result of the trade once it is flat."""
-        return self.entry_cash_u6 + self.exit_cash_u6 - self.fees_u6
+        """Cash of all fills and expiries less fees: the result once the trade is flat."""
+        return self.cash_u6 - self.fees_u6
 
     @property
-    def risk_u6(self) -> int:
-        """Entry risk of what was filled: the approved risk in proportion; where none was declared, the cash that was paid."""
-        if self.approved_risk_u6 is None:
+    def entry_risk_u6(self) -> int:
+        """Risk of what was opened: the approved risk in proportion to the units; where none was declared, the cash that was paid."""
+        if self.risk_u6 is None:
             return max(0, -self.entry_cash_u6)
-        return self.approved_risk_u6 * self.entry_units // self.approved_units
+        return self.risk_u6 * self.opened_units // self.approved_units
 
     @property
-    def unit_risk_usd(self) -> float:
-        """Approved risk of one unit, USD; 0 where none was declared (shares of the rotation family)."""
-        return 0.0 if self.approved_risk_u6 is None else self.approved_risk_u6 / self.approved_units / U6
+    def entry_cash(self) -> float:
+        """Net cash per opened unit in points (credit +, debit -); 0 before a whole unit is filled, for nothing was received yet."""
+        units = self.opened_units
+        return self.entry_cash_u6 / (units * self.structure.multiplier * U6) if units else 0.0
 
     @property
     def short_premium(self) -> bool:
-        """It sold options for a credit: by what was received, before any fill by what its legs can come to owe."""
-        if not self.structure.shorts:
+        """It sells options for a credit: by what was received; before any fill, by what its legs can come to owe."""
+        if not self.structure.shorts or not self.structure.expiries:
             return False
         if self.opened_legs:
             return self.entry_cash_u6 > 0
         floor = self.structure.worst_payoff()
         return floor is None or floor < 0
 
-    @property
-    def expiries(self) -> tuple[date, ...]:
-        return self.structure.expiries
 
+@dataclass(frozen=True, slots=True)
+class ClosingMark:
+    """Equity by the last mark of one day, and the sum of external flows up to then; micro-dollars."""
 
-@dataclass(slots=True)
-class WorkingOrder:
-    """One order as the ledger tells it: ordered and filled signed quantities per symbol; limit_u6 net cash per unit."""
-
-    order: str
-    intent: str
-    trade: str
-    book: str
-    purpose: Purpose
-    attempt: int
-    legs: Mapping[str, int]
-    limit_u6: int | None
-    deadline: datetime
-    planned: datetime
-    sent: datetime | None = None
-    status: str = ""
-    filled: dict[str, int] = field(default_factory=dict)
-    unresolved_since: datetime | None = None
-
-    def left(self, symbol: str) -> int:
-        """Return the signed quantity that may still fill."""
-        return self.legs.get(symbol, 0) - self.filled.get(symbol, 0)
+    day: date
+    equity_u6: int
+    flows_u6: int
 
 
 @dataclass(frozen=True, slots=True)
 class OpenBreak:
-    """A difference between book and broker that is not cleared: quantities (for cash micro-dollars) and what it locks."""
+    """A difference between book and broker that is not cleared (of cash: in micro-dollars), and what it locks."""
 
     symbol: str
     book_qty: int
@@ -155,12 +140,12 @@ class OpenBreak:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
-    """Equity at the end of one day, by its closing mark, and the external flows booked until then (micro-dollars)."""
+class Uncovered:
+    """Sold contracts (> 0) of one trade that nothing covers."""
 
-    day: date
-    equity_u6: int
-    flows_u6: int
+    trade: str
+    symbol: str
+    contracts: int
 
 
 def _units(structure: Structure, held: Mapping[str, int]) -> int:

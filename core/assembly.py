@@ -1,0 +1,383 @@
+"""The component table: what there is, what each part needs, what follows while it is not READY; and how the parts are joined.
+
+`main.py` calls `assemble` once and then `Assembly.step` for every closed minute.  Tests call the same two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol, TypeVar, cast
+
+from core.books import Books
+from core.component_initializer import Blocks, ComponentInitializer, Row
+from core.entry_pipeline import EntryPipeline, GatedRule
+from core.errors import PermanentError, StateError
+from core.exit_plans import ExitWatch
+from core.ledger import Ledger
+from core.ledger_kinds import EndReason, Kind
+from core.ledger_sink import ChunkedSink
+from core.market import MarketSnapshot
+from core.market_data import MarketData
+from core.order_gateway import OrderGateway
+from core.ports import Broker, MarketFeed, Store
+from core.recorder import Recorder, RunFacts
+from core.reconciliation import Reconciler
+from core.recovery import Replay, replay_ledger, take_over_orders
+from core.rules import Manager
+from core.self_test import self_test
+from core.session import SessionClock
+from core.setting_fields import settings_hash
+from core.settings import Mode, Settings
+from core.settlement import Settlement
+from core.state_manager import StateManager
+from core.state_slots import SlotStore
+from core.strategy_coordinator import Parts, StrategyCoordinator
+from core.trade_machine import TradeState, Trigger
+from core.vocabulary import Disposition, Gate, TradingState
+from helpers.brokerages import missing_capabilities
+from risk.account_phases import AccountPhases
+from risk.book_stress import BookStress
+from risk.chain_gate import ChainGate
+from risk.circuit_breaker import CircuitBreaker
+from risk.concentration_manager import ConcentrationManager
+from risk.event_calendar import EventCalendar
+from risk.invariants import Invariants
+from risk.margin_manager import MarginManager
+from risk.position_sizer import PositionSizer
+from risk.step_pricer import StepPricer
+from risk.stress import StressTester
+from risk.unit_risk import UnitJudge
+from risk.vix_manager import VixManager
+from strategies.base import Strategy
+from strategies.friday_0dte import Friday0dte
+
+T = TypeVar("T")
+
+
+class Identities(Protocol):
+    """How contracts keep their identity over a restart (the LEAN edge)."""
+
+    def identifier(self, text: str) -> str: ...
+
+    def restore(self, text: str, identifier: str) -> None: ...
+
+
+def run_id(settings: Settings) -> str:
+    """Return the run's 8 hex digits. Backtests: from settings, data, seed and dates, so that it repeats; paper and live: from the settings alone."""
+    run = settings.run
+    parts = [settings_hash(settings.trading()), run.mode.value]
+    if run.mode is Mode.BACKTEST:
+        parts += [run.data_manifest, str(run.seed), run.start.isoformat(), run.end.isoformat()]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:8]
+
+
+class Assembly:
+    """Everything joined, ready to step."""
+
+    def __init__(self, parts: Parts, run: str, phases: AccountPhases, breaker: CircuitBreaker, identities: Identities) -> None:
+        self._parts = parts
+        self._phases = phases
+        self._breaker = breaker
+        self._identities = identities
+        self._said = (-1, False)
+        self._charted: date | None = None
+        self._finished = False
+        self.run = run
+        self.coordinator = StrategyCoordinator(parts)
+
+    @property
+    def parts(self) -> Parts:
+        return self._parts
+
+    def step(self, now: datetime) -> list[str]:
+        """Run one step and return the lines for the log. A programming error seals the ledger (reason ERROR) and is raised again."""
+        try:
+            self.coordinator.step(now)
+        except Exception:
+            # Documented containment point 1: in a backtest the run ends here, loudly, with everything so far in the ledger.
+            self._seal(now, EndReason.ERROR)
+            raise
+        return self.coordinator.lines()
+
+    def finish(self, now: datetime) -> None:
+        """End the run when LEAN ends it."""
+        run = self._parts.settings.run
+        ended = run.mode is not Mode.BACKTEST or now.date() > run.end or self._last_session_closed()
+        self._seal(now, EndReason.COMPLETED if ended else EndReason.STOPPED)
+
+    def _last_session_closed(self) -> bool:
+        clock, run = self._parts.clock, self._parts.settings.run
+        last = self.coordinator.last_step
+        return last is not None and clock.next_session(last.date()).day > run.end and self._parts.recorder.session_closed
+
+    def _seal(self, now: datetime, reason: EndReason) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        if self._parts.settings.run.mode is Mode.BACKTEST or reason is EndReason.ERROR:
+            self.coordinator.finish(now, reason.value)
+        else:
+            self._parts.ledger.flush(durable=True)  # a paper or live run goes on with the next process
+
+    # ---------------------------------------------------------------------------------------------------------------- views
+
+    def runtime_statistics(self) -> Iterator[tuple[str, str]]:
+        """Yield what a person wants to see while it runs, once per session and whenever a trade changes."""
+        parts = self._parts
+        now = (parts.books.movements, parts.recorder.session_closed)
+        if now == self._said:
+            return
+        self._said = now
+        closed = [trade for trade in parts.books.trades if trade.state is TradeState.CLOSED]
+        yield "Trading state", self.coordinator.state.name
+        yield "Open trades", str(len(parts.books.open_trades()))
+        yield "Closed trades", str(len(closed))
+        yield "Result USD", f"{sum(trade.pnl_u6 for trade in closed) / 1e6:,.2f}"
+        yield "Account phase", "unknown" if self._phases.phase is None else str(self._phases.phase)
+        yield "Breaker", self._breaker.level.name
+        yield "Ledger head", parts.ledger.head_hash[:16]
+
+    def chart_points(self) -> Iterator[tuple[str, str, float]]:
+        """Yield one point per session and series: LEAN keeps few."""
+        snapshot = self.coordinator.snapshot
+        if snapshot is None or not self._parts.recorder.session_closed or self._charted == snapshot.session.day:
+            return
+        self._charted = snapshot.session.day
+        if snapshot.equity_usd is not None:
+            yield "Bulkhead", "Equity USD", snapshot.equity_usd
+        if snapshot.vix is not None and snapshot.vix.value is not None:
+            yield "Bulkhead", "VIX", snapshot.vix.value
+
+
+def assemble(settings: Settings, feed: MarketFeed, broker: Broker, store: Store, now: datetime, identities: Identities) -> Assembly:
+    """Build every component, recover what an earlier process left (paper and live), write the header. Raises SettingsError, PermanentError."""
+    run = run_id(settings)
+    live = settings.run.mode is not Mode.BACKTEST
+    books = Books()
+    replay = replay_ledger(store, run, books) if live else Replay()
+    table = _table(settings, feed, broker, store, books, replay, run)
+    initializer = ComponentInitializer(table)
+    initializer.build(now)
+    parts = _join(settings, initializer, feed, broker, books)
+    phases, breaker = _get(initializer, "account_phases", AccountPhases), _get(initializer, "circuit_breaker", CircuitBreaker)
+    for name, part in (("account_phases", phases), ("circuit_breaker", breaker), ("vix_manager", parts.vix), ("settlement", parts.settlement)):
+        parts.state.remember(name, part)
+    assembly = Assembly(parts, run, phases, breaker, identities)
+    parts.recorder.contracts = lambda: {symbol: identities.identifier(symbol) for symbol in books.positions()}
+    for strategy in parts.strategies:
+        parts.state.register(strategy.name)
+    initializer.self_test_errors = self_test(parts)
+    facts = RunFacts(run, settings.run.engine, settings.run.engine_version, settings.run.code_hash, settings_hash(settings.trading()), settings.run.data_manifest)
+    _disable_incapable(parts)
+    parts.recorder.start_run(facts, initializer, now, None if replay.is_fresh else replay.head)
+    if live:
+        _recover(parts, store, run, replay, identities, now)
+    return assembly
+
+
+def _get(initializer: ComponentInitializer, name: str, kind: type[T]) -> T:
+    part = initializer.part(name)
+    if not isinstance(part, kind):
+        lines = [line.sentence for line in initializer.report() if line.name == name]
+        raise PermanentError(f"{name} is needed to start at all. {' '.join(lines)}")
+    return part
+
+
+def _disable_incapable(parts: Parts) -> None:
+    """A strategy that the brokerage cannot serve does not start; there is no leg-wise fallback."""
+    brokerage = parts.settings.account.brokerage
+    for strategy in parts.strategies:
+        missing = missing_capabilities(brokerage, strategy.order_types)
+        if missing:
+            parts.state.disable(strategy.name, f"CAPABILITY_MISSING: {brokerage.value} has no {', '.join(missing)}")
+
+
+def _table(
+    settings: Settings, feed: MarketFeed, broker: Broker, store: Store, books: Books, replay: Replay, run: str
+) -> list[Row]:
+    """The rows of this delivery, in tiers; a component that is not part of it is absent."""
+    reducing, live = TradingState.REDUCING, settings.run.mode is not Mode.BACKTEST
+
+    def need(parts: Mapping[str, object], name: str, kind: type[T]) -> T:
+        return cast(kind, parts[name])  # type: ignore[valid-type]
+
+    def make_ledger(_parts: Mapping[str, object]) -> Ledger:
+        ledger = Ledger(ChunkedSink(store, run, replay.next_chunk), books.apply, durable_orders=live)
+        if not replay.is_fresh:
+            ledger.go_on(replay.head, replay.seq, replay.time, replay.counts)
+        return ledger
+
+    def make_state(parts: Mapping[str, object]) -> StateManager:
+        slots = SlotStore(store, run, settings_hash(settings.trading()), settings.state.snapshot_max_bytes) if live else None
+        clock = need(parts, "session_clock", SessionClock)
+        return StateManager(settings.state, settings.orders, clock, need(parts, "ledger", Ledger), books, slots)
+
+    def make_gateway(parts: Mapping[str, object]) -> OrderGateway:
+        state = need(parts, "state_manager", StateManager)
+        return OrderGateway(run, settings.orders, need(parts, "ledger", Ledger), books, broker, state.drive)
+
+    def make_stress(parts: Mapping[str, object]) -> BookStress:
+        pricer = need(parts, "step_pricer", StepPricer)
+        return BookStress(settings.margin, StressTester(settings.stress, pricer), pricer)
+
+    def make_breaker(parts: Mapping[str, object]) -> CircuitBreaker:
+        stress = need(parts, "book_stress", BookStress)
+        reconciler = need(parts, "reconciliation", Reconciler)
+        return CircuitBreaker(settings.breaker, heaviest_short=stress.heaviest_short, reconciled=lambda: not reconciler.open_breaks)
+
+    def make_phases(parts: Mapping[str, object]) -> AccountPhases:
+        breaker = need(parts, "circuit_breaker", CircuitBreaker)
+        rate = 1.0 if settings.account.currency == "USD" else None
+        return AccountPhases(
+            settings.phases, is_tripped=lambda: breaker.is_tripped, phase_cap=lambda: breaker.phase_cap, dollars_per_unit=lambda _day: rate
+        )
+
+    def make_margin(parts: Mapping[str, object]) -> MarginManager:
+        phases = need(parts, "account_phases", AccountPhases)
+        return MarginManager(
+            settings.margin, need(parts, "book_stress", BookStress), need(parts, "event_calendar", EventCalendar), mode=settings.run.mode,
+            bp_ceiling_pct=lambda: None if phases.row is None else phases.row.bp_ceiling_pct, priorities={Friday0dte.name: Friday0dte.priority},
+        )  # fmt: skip
+
+    def make_friday(parts: Mapping[str, object]) -> Friday0dte:
+        judge = UnitJudge(settings, need(parts, "step_pricer", StepPricer), StressTester(settings.stress, need(parts, "step_pricer", StepPricer)))
+        phases = need(parts, "account_phases", AccountPhases)
+        return Friday0dte(settings, need(parts, "chain_gate", ChainGate), judge, lambda: phases.phase)
+
+    def make_recorder(parts: Mapping[str, object]) -> Recorder:
+        return Recorder(
+            settings, need(parts, "ledger", Ledger), books, broker, need(parts, "state_manager", StateManager),
+            need(parts, "margin_manager", MarginManager),
+        )  # fmt: skip
+
+    rows = [
+        Row("ledger", 0, (), make_ledger, state=reducing),
+        Row("session_clock", 0, (), lambda _parts: SessionClock(settings.session), state=reducing),
+        Row("state_manager", 1, ("ledger", "session_clock"), make_state, state=reducing),
+        Row("order_gateway", 1, ("ledger", "session_clock", "state_manager"), make_gateway, state=TradingState.HALTED, disposition=Disposition.FREEZE),
+        Row(
+            "reconciliation", 1, ("order_gateway", "state_manager"), lambda _parts: Reconciler(settings.state, settings.orders, books, broker),
+            state=reducing,
+        ),
+        Row(
+            "settlement", 1, ("ledger", "state_manager"),
+            lambda parts: Settlement(need(parts, "ledger", Ledger), books, need(parts, "state_manager", StateManager)), state=reducing,
+        ),
+        Row("market_data", 2, ("session_clock",), lambda parts: MarketData(settings, need(parts, "session_clock", SessionClock)), state=reducing),
+        Row("step_pricer", 2, ("market_data",), lambda _parts: StepPricer(settings.greeks), Blocks.OPTIONS),
+        Row("chain_gate", 2, ("market_data", "step_pricer"), lambda parts: ChainGate(settings, need(parts, "step_pricer", StepPricer)), Blocks.OPTIONS),
+        Row("vix_manager", 2, ("market_data",), lambda _parts: VixManager(settings.vix)),
+        Row("event_calendar", 2, ("session_clock",), lambda _parts: EventCalendar(settings.events, settings.margin), critical=False),
+        Row("book_stress", 2, ("market_data", "step_pricer"), make_stress),
+        Row("circuit_breaker", 3, ("state_manager", "book_stress", "reconciliation"), make_breaker, state=reducing),
+        Row("account_phases", 3, ("state_manager", "circuit_breaker"), make_phases, Blocks.OPTIONS),
+        Row("margin_manager", 2, ("market_data", "book_stress", "event_calendar", "account_phases"), make_margin),
+        Row("position_sizer", 3, ("vix_manager", "margin_manager"), lambda _parts: PositionSizer(settings.sizer)),
+        Row(
+            "concentration_manager", 3, ("vix_manager", "margin_manager", "book_stress"),
+            lambda parts: ConcentrationManager(settings.concentration, need(parts, "book_stress", BookStress)),
+        ),
+        Row("recorder", 4, ("ledger", "state_manager", "margin_manager"), make_recorder, state=reducing),
+    ]  # fmt: skip
+    if settings.friday_0dte.enabled:
+        needs = ("chain_gate", "step_pricer", "account_phases")
+        rows.append(Row(Friday0dte.name, 4, needs, make_friday, Blocks.ITSELF, critical=False))
+    return rows
+
+
+def _join(settings: Settings, initializer: ComponentInitializer, feed: MarketFeed, broker: Broker, books: Books) -> Parts:
+    """Take the built components out of the table, typed; what is missing here means that the run cannot start."""
+
+    def get(name: str, kind: type[T]) -> T:
+        return _get(initializer, name, kind)
+
+    vix, margin = get("vix_manager", VixManager), get("margin_manager", MarginManager)
+    calendar, breaker = get("event_calendar", EventCalendar), get("circuit_breaker", CircuitBreaker)
+    phases, concentration = get("account_phases", AccountPhases), get("concentration_manager", ConcentrationManager)
+    ledger = get("ledger", Ledger)
+    managers: tuple[Manager, ...] = (vix, calendar, breaker, phases, margin, concentration)
+    gates = (
+        GatedRule(Gate.VIX, vix.rule),
+        GatedRule(Gate.EVENTS, calendar.rule),
+        GatedRule(Gate.CONCENTRATION, concentration.rule),
+        GatedRule(Gate.BREAKER, breaker.rule),
+        GatedRule(Gate.PHASE, phases.rule),
+        GatedRule(Gate.MARGIN, margin.rule),
+    )
+    bounds = (
+        margin.bounds,
+        lambda intent, snapshot, held, _scale: (concentration.bound(intent, snapshot, held),),
+        lambda intent, snapshot, held, _scale: (phases.bound(intent, snapshot, _option_margin(margin, snapshot, held)),),
+    )
+    pipeline = EntryPipeline(ledger, books, gates, bounds, get("position_sizer", PositionSizer).size, Invariants(settings.sizer).rule)
+    strategies: list[Strategy] = []
+    if settings.friday_0dte.enabled and isinstance(friday := initializer.part(Friday0dte.name), Friday0dte):
+        strategies.append(friday)
+    return Parts(
+        settings=settings,
+        initializer=initializer,
+        ledger=ledger,
+        books=books,
+        clock=get("session_clock", SessionClock),
+        feed=feed,
+        broker=broker,
+        gateway=get("order_gateway", OrderGateway),
+        state=get("state_manager", StateManager),
+        reconciler=get("reconciliation", Reconciler),
+        market_data=get("market_data", MarketData),
+        settlement=get("settlement", Settlement),
+        vix=vix,
+        managers=managers,
+        pipeline=pipeline,
+        exits=ExitWatch(settings),
+        strategies=tuple(strategies),
+        recorder=get("recorder", Recorder),
+    )
+
+
+def _option_margin(margin: MarginManager, snapshot: MarketSnapshot, books: Books) -> float:
+    return margin.usage(snapshot, books).options_usd
+
+
+def _recover(parts: Parts, store: Store, run: str, replay: Replay, identities: Identities, now: datetime) -> None:
+    """Complete the replayed books by the newest valid snapshot and the broker's word; freeze what cannot be explained."""
+    alerts: list[tuple[str, str]] = []
+    row = "fresh"
+    slots = parts.state.slots
+    assert slots is not None
+    try:
+        found = slots.load()
+    except StateError as error:
+        found, row = None, "newer schema"
+        alerts.append(("STATE_SCHEMA", str(error)))
+    if replay.torn:
+        alerts.append(("LEDGER_TORN", f"The last line of the ledger was not whole ({len(replay.torn[0])} bytes); it is set aside, the broker is asked."))
+    frozen: list[str] = []
+    if found is not None:
+        alerts += [("SLOT_LOST", sentence) for sentence in found.lost]
+        if found.body is not None:
+            for text, identifier in dict(found.body["contracts"]).items():
+                identities.restore(text, identifier)
+            frozen += parts.state.restore(found.body)
+            row = "one valid slot" if found.lost else "two valid slots"
+            if int(found.body["ledger_seq"]) > replay.seq:
+                alerts.append(("LEDGER_GAP", f"The state knows {found.body['ledger_seq']} records, the ledger has {replay.seq}; open trades are frozen."))
+                frozen += [trade.id for trade in parts.books.open_trades()]
+    if (found is None or found.body is None) and not replay.is_fresh:
+        row = row if row != "fresh" else "ledger only"
+        frozen += [trade.id for trade in parts.books.open_trades() if trade.exit_plan is None]
+    if replay.is_fresh and parts.broker.positions():
+        row = "none, broker not flat"
+    for trade in dict.fromkeys(frozen):
+        parts.state.drive(trade, Trigger.BREAK, now)
+    orders = take_over_orders(parts.books, parts.gateway, now)
+    trades = sorted(trade.id for trade in parts.books.open_trades())
+    parts.ledger.append(Kind.RESTART, "", now, row=row, trades=trades, orders=sorted(orders))
+    for code, text in alerts:
+        parts.ledger.append(Kind.ALERT, "", now, severity="WARNING", code=code, text=text)
+
+
+__all__ = ["Assembly", "assemble", "run_id"]
