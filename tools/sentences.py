@@ -90,7 +90,8 @@ def _session_opened(record: Record) -> str:
 
 
 def _session_closed(record: Record) -> str:
-    return f"session {record['date']} closes, equity {usd(record['equity_u6'])}, cash {usd(record['cash_u6'])}"
+    equity = usd(record["equity_u6"]) if "equity_u6" in record else "unknown"
+    return f"session {record['date']} closes, equity {equity}, cash {usd(record['cash_u6'])}"
 
 
 def _vix(record: Record) -> str:
@@ -199,6 +200,16 @@ def _funnel(record: Record) -> str:
     return f"{record['strategy']} over the session: " + ", ".join(f"{name} {count}" for name, count in counts)
 
 
+def _init_report(record: Record) -> str:
+    ready = sum(1 for component in record["components"] if not component["error"])
+    failed = [_component(component) for component in record["components"] if component["error"]]
+    return f"{ready} of {len(record['components'])} components ready" + "".join(f"; {text}" for text in failed)
+
+
+def _component(component: Mapping[str, object]) -> str:
+    return f"component {component['name']}: {component['sentence'] or component['status']}"
+
+
 _MAKERS: dict[str, Callable[[Record], str]] = {
     "RUN_STARTED": _run_started,
     "RUN_ENDED": _run_ended,
@@ -229,7 +240,8 @@ _MAKERS: dict[str, Callable[[Record], str]] = {
     "EVENT_QUARANTINED": lambda record: (
         f"broker event set aside ({record['cause']}): {record['qty']} {record['symbol']}"
     ),
-    "COMPONENT": lambda record: f"component {record['name']}: {record['status']} {record['error']}".rstrip(),
+    "INIT_REPORT": _init_report,
+    "COMPONENT": _component,
     "COMMAND": lambda record: f"command {record['name']} ({record['id']}): {record['result']}",
     "RESTART": lambda record: (
         f"restart: {record['row']}, {len(record['trades'])} trades, {len(record['orders'])} orders"
