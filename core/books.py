@@ -1,8 +1,8 @@
 """Books: positions, cash and trades, folded from the ledger record by record.
 
-Nothing here is set by hand: what a book says can be said again from the ledger alone.  Money is in whole micro-dollars.  A record
-costs O(legs).  A record that contradicts the fold (a wrong cash_after, a fill of an unknown trade, a result that is not the sum of
-its fills) is refused before anything changes.
+Nothing here is set by hand: what a book says can be said again from the ledger alone.  Money is in whole micro-dollars.
+A record costs O(legs).  One that contradicts the fold (a wrong cash_after, a fill of an unknown trade, a result that is
+not the sum of its fills) is refused before anything changes.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Books:
         self._fills: set[str] = set()
         self._closes: dict[date, ClosingMark] = {}
 
-    # -------------------------------------------------------------------------------------------------------------- trades
+    # ----------------------------------------------------------------------------------------------------------- trades
 
     @property
     def trades(self) -> Iterable[Trade]:
@@ -109,7 +109,7 @@ class Books:
             if trade in (None, owner) and ended.get(order, OrderOutcome.UNRESOLVED) is OrderOutcome.UNRESOLVED
         )
 
-    # ----------------------------------------------------------------------------------------------------------- positions
+    # -------------------------------------------------------------------------------------------------------- positions
 
     def knows(self, symbol: str) -> bool:
         return symbol in self._instruments
@@ -141,7 +141,7 @@ class Books:
     def uncovered(self, trade: str) -> dict[str, int]:
         """Return symbol -> sold contracts that nothing covers.
 
-        They stand beyond the longs of the same right with no earlier expiry, and beyond what the structure declares naked.
+        They stand beyond the longs of the same right with no earlier expiry, and beyond the declared nakeds.
         """
         held = self._trades[trade]
         legs = ((self._instruments[symbol], qty) for symbol, qty in held.legs.items())
@@ -161,13 +161,16 @@ class Books:
         """Whether an open break locks a symbol or a strategy."""
         return any(subject in found.locked for found in self.breaks.values())
 
-    # ----------------------------------------------------------------------------------------------------------- baselines
+    # -------------------------------------------------------------------------------------------------------- baselines
 
     def close_before(self, day: date) -> ClosingMark | None:
-        """Return the last closing mark before a day; where that session has none, its last mark.  None: nothing was marked."""
+        """Return the last closing mark before a day; where that session has none, its last mark.
+
+        None: nothing was marked before that day.
+        """
         return next((mark for mark in reversed(self._closes.values()) if mark.day < day), None)
 
-    # ------------------------------------------------------------------------------------------------------------- folding
+    # ---------------------------------------------------------------------------------------------------------- folding
 
     def attach_plan(self, trade: str, plan: ExitPlan) -> None:
         """Remember a trade's exit plan; it lives in the state snapshot, because INTENT has no field for it."""
@@ -206,7 +209,7 @@ class Books:
 
     def _verdict(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
         if not fields["allowed"]:
-            self.refusals[Reason(fields["reason"])] += 1
+            self.refusals[Reason[fields["reason"]]] += 1
 
     def _intent(self, book: str, fields: Mapping[str, Any], time: datetime) -> None:
         purpose, trade_id = Purpose(fields["purpose"]), fields["trade"]
@@ -218,7 +221,7 @@ class Books:
         if trade is None:
             self._plan(book, trade_id, Structure(StructureName(fields["structure"]), legs), fields, time)
         elif "reason" in fields and purpose in _CLOSING:
-            trade.exit_reason = Reason(fields["reason"])
+            trade.exit_reason = Reason[fields["reason"]]
             if trade.exit_reason is Reason.EXIT_STOP:
                 trade.stopped_on = time.date()
 
@@ -230,7 +233,7 @@ class Books:
 
     def _plan(self, book: str, trade: str, structure: Structure, fields: Mapping[str, Any], time: datetime) -> None:
         basis = RiskBasis(fields["risk_basis"])
-        risk = fields.get("t_loss_u6" if basis is RiskBasis.STRESS else "max_loss_u6")
+        risk = fields.get("t_loss_u6" if basis is RiskBasis.STRESS else "max_loss_u6", 0)
         made = Trade(trade, book, structure, fields["qty"], risk, fields.get("margin_u6", 0), time, basis)
         self._trades[trade] = self._open[trade] = made
         self._planned.setdefault((book, time.date()), []).append(made)
@@ -254,7 +257,9 @@ class Books:
         trade = self._trades.get(fields["trade"])
         owner = self.orders.get(fields["order"])
         if trade is None or owner is None or owner[0] != trade.id or symbol not in self.order_legs[fields["order"]]:
-            raise LedgerError(f"FILL.order = {fields['order']!r}: expected an order of {fields['trade']} with a leg in {symbol}.")
+            raise LedgerError(
+                f"FILL.order = {fields['order']!r}: expected an order of {fields['trade']} with a leg in {symbol}."
+            )
         if fields["fill"] in self._fills:
             raise LedgerError(f"FILL.fill = {fields['fill']!r}: this fill is booked already.")
         cash = -qty * fields["price_u6"] * fields["mult"]
@@ -283,7 +288,10 @@ class Books:
         symbol, qty, cash = fields["symbol"], fields["qty"], fields["cash_u6"]
         held = self._by_book.get((book, symbol), 0)
         if qty * held >= 0 or abs(qty) > abs(held):
-            raise LedgerError(f"EXPIRY.qty = {qty}: expected a part of the {held} {symbol} that {book or 'the account'} holds, turned.")
+            holder = book or "the account"
+            raise LedgerError(
+                f"EXPIRY.qty = {qty}: expected part of the {held} {symbol} of {holder}, with its sign turned."
+            )
         self.cash_u6 += cash
         self._move(book, symbol, qty)
         left = qty
@@ -362,7 +370,7 @@ class Books:
         _expect("TRADE_CLOSED.fees_u6", fields["fees_u6"], trade.fees_u6)
         _expect("TRADE_CLOSED.risk_u6", fields["risk_u6"], trade.entry_risk_u6)
         trade.result_written = True
-        trade.exit_reason = Reason(fields["reason"])
+        trade.exit_reason = Reason[fields["reason"]]
 
     def _break(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
         symbol = fields["symbol"]
@@ -370,7 +378,8 @@ class Books:
             self.breaks.pop(symbol, None)
             return
         since = self.breaks[symbol].since if symbol in self.breaks else time
-        self.breaks[symbol] = OpenBreak(symbol, fields["book_qty"], fields["broker_qty"], tuple(fields["locked"]), since)
+        quantities = fields["book_qty"], fields["broker_qty"]
+        self.breaks[symbol] = OpenBreak(symbol, *quantities, tuple(fields["locked"]), since)
 
 
 def _add(holdings: dict[Any, int], key: object, qty: int) -> None:

@@ -1,25 +1,26 @@
-"""What the ledger says of a contract: INTENT names symbol, multiplier, right, strike and expiry of each leg, and an OSI text repeats them.
+"""What the ledger says of a contract: INTENT names symbol, multiplier, right, strike and expiry of each leg.
 
 Books are folded from the ledger alone, so that an instrument must be readable back from it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from types import MappingProxyType
 from typing import Any, Final
 
-from core.errors import VocabularyError
 from core.vocabulary import U6, Instrument, Right
 
-OSI_LENGTH: Final = 21
 _ROOT: Final = 6
+_OSI: Final = re.compile(r".{6}(?P<yy>\d\d)(?P<mm>\d\d)(?P<dd>\d\d)(?P<right>[CP])(?P<strike>\d{8})", re.ASCII)
 
 UNDERLYING: Final[Mapping[str, str]] = MappingProxyType({"SPXW": "SPX", "NDXP": "NDX", "RUTW": "RUT"})
 """Option roots whose underlying bears another name."""
 
-COMBO_TICK: Final[Mapping[str, float]] = MappingProxyType(dict.fromkeys(("SPX", "SPXW", "NDX", "NDXP", "RUT", "RUTW"), 0.05))
+_INDEX_ROOTS: Final = ("SPX", "SPXW", "NDX", "NDXP", "RUT", "RUTW")
+COMBO_TICK: Final[Mapping[str, float]] = MappingProxyType(dict.fromkeys(_INDEX_ROOTS, 0.05))
 """Price increment of an order by option root, points (strategies.md 0); a cent elsewhere."""
 
 
@@ -42,16 +43,18 @@ def instrument_of(row: Mapping[str, Any]) -> Instrument:
 
 
 def instrument_from_symbol(symbol: str, multiplier: int) -> Instrument:
-    """Return the instrument that a symbol's text alone describes (a holding that no intent of ours has named).
+    """Return the instrument that a symbol's text alone describes: a holding that no intent of ours has named.
 
-    Raises VocabularyError for a text of OSI length that is not OSI.
+    A text that is not OSI is a line of its own name: somebody else's holding must be counted, whatever it is called.
     """
-    if len(symbol) != OSI_LENGTH:
+    found = _OSI.fullmatch(symbol)
+    if found is None or int(found["strike"]) == 0:
         return Instrument(symbol, symbol, multiplier)
-    day, right, strike = symbol[6:12], symbol[12], symbol[13:]
     try:
-        expiry = date(2000 + int(day[:2]), int(day[2:4]), int(day[4:]))
-        row = {"symbol": symbol, "mult": multiplier, "right": Right(right).value, "strike_u6": int(strike) * 1000, "expiry": expiry}
-        return instrument_of(row)
-    except ValueError as error:
-        raise VocabularyError(f"symbol {symbol!r}: expected root, yymmdd, C or P and the strike in thousandths ({error}).") from error
+        expiry = date(2000 + int(found["yy"]), int(found["mm"]), int(found["dd"]))
+    except ValueError:
+        return Instrument(symbol, symbol, multiplier)
+    strike_u6 = int(found["strike"]) * 1000
+    return instrument_of(
+        {"symbol": symbol, "mult": multiplier, "right": found["right"], "strike_u6": strike_u6, "expiry": expiry}
+    )

@@ -1,6 +1,6 @@
 """Which sold options nothing covers.
 
-Naked = short beyond the longs of the same right with no earlier expiry, and beyond what the structure itself declares naked.
+Naked = short beyond the longs of the same right with no earlier expiry, and beyond what the structure declares naked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ Holding = tuple[Instrument, int]
 def naked_shorts(holdings: Iterable[Holding]) -> dict[str, int]:
     """Return symbol -> sold contracts (> 0) that no long of the same right and no earlier expiry covers.
 
-    The shorts that expire last find their cover first (the fewest longs can serve them), among those the ones nearest the money.
+    The shorts that expire last find their cover first (the fewest longs can serve them), among those the ones nearest
+    the money.
     """
     held = tuple(holdings)
     naked: dict[str, int] = {}
@@ -23,7 +24,9 @@ def naked_shorts(holdings: Iterable[Holding]) -> dict[str, int]:
         outward = 1.0 if right is Right.CALL else -1.0
         longs = sorted((_expiry(item), qty) for item, qty in held if item.right is right and qty > 0)
         shorts = sorted(
-            (-_expiry(item), outward * item.strike, item.symbol, -qty) for item, qty in held if item.right is right and qty < 0
+            (-_expiry(item), outward * item.strike, item.symbol, -qty)
+            for item, qty in held
+            if item.right is right and qty < 0
         )
         cover = 0
         for negated_expiry, _strike, symbol, qty in shorts:
@@ -42,7 +45,10 @@ def declared_nakeds(structure: Structure) -> dict[str, int]:
 
 
 def uncovered(holdings: Iterable[Holding], structure: Structure, approved_units: int) -> dict[str, int]:
-    """Return symbol -> sold contracts (> 0) that lack the cover which the structure promises; what it declares naked is no lack."""
+    """Return symbol -> sold contracts (> 0) that lack the cover which the structure promises.
+
+    What the structure declares naked, for all approved units, is no lack.
+    """
     declared = declared_nakeds(structure)
     promised: list[Holding] = []
     for instrument, qty in holdings:

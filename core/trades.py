@@ -24,16 +24,17 @@ class Balance(StrEnum):
 class Trade:
     """Holdings, cash and state of one trade.
 
-    legs holds signed contracts or shares, zeros removed; opened_legs the signed sums of its opening fills.  cash_u6 is the net cash of
-    all fills and expiries, entry_cash_u6 the part of its openings, both + received and before fees.  approved_units, risk_u6 and
-    margin_u6 are what its INTENT approved, all units together; a risk of None was not declared.
+    legs holds signed contracts or shares, zeros removed; opened_legs the signed sums of its opening fills.  cash_u6 is
+    the net cash of all fills and expiries, entry_cash_u6 the part of its openings, both + received and before fees.
+    approved_units, risk_u6 and margin_u6 are what its INTENT approved, all units together; risk_u6 is 0 only for the
+    FAMILY basis, which declares none.
     """
 
     id: str
     strategy: str
     structure: Structure
     approved_units: int
-    risk_u6: int | None
+    risk_u6: int
     margin_u6: int
     planned: datetime
     risk_basis: RiskBasis = RiskBasis.MAX_LOSS
@@ -97,14 +98,14 @@ class Trade:
 
     @property
     def entry_risk_u6(self) -> int:
-        """Risk of what was opened: the approved risk in proportion to the units; where none was declared, the cash that was paid."""
-        if self.risk_u6 is None:
+        """Risk of what was opened: the approved risk in proportion to the units; of shares the cash that was paid."""
+        if self.risk_basis is RiskBasis.FAMILY:
             return max(0, -self.entry_cash_u6)
         return self.risk_u6 * self.opened_units // self.approved_units
 
     @property
     def entry_cash(self) -> float:
-        """Net cash per opened unit in points (credit +, debit -); 0 before a whole unit is filled, for nothing was received yet."""
+        """Net cash per opened unit in points (credit +, debit -); 0 while no whole unit is filled."""
         units = self.opened_units
         return self.entry_cash_u6 / (units * self.structure.multiplier * U6) if units else 0.0
 
