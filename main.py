@@ -1,12 +1,13 @@
 """Bulkhead on LEAN: subscribe, build the components, forward LEAN's events.  No decisions are made here.
 
-The same file runs on the embedded engine, on a native LEAN launcher, in LEAN's Docker image and in the cloud.  Attributes begin with an underscore, because LEAN lets
-`self.debug = ...` overwrite a method in silence; standard-library imports follow the star import, which would shadow them.
+The same file runs on the embedded engine, on a native LEAN launcher, in LEAN's Docker image and in the cloud.
+Attributes begin with an underscore, because LEAN lets `self.debug = ...` overwrite a method in silence; standard-
+library imports follow the star import, which would shadow them.
 """
 
 from __future__ import annotations
 
-from AlgorithmImports import *  # noqa: F403
+from AlgorithmImports import *
 
 from datetime import datetime, timedelta
 
@@ -43,7 +44,9 @@ class BulkheadAlgorithm(QCAlgorithm):
         self._broker = LeanBroker(self, self._market, margin_repeats=live)
         self._assembly = assemble(settings, self._market, self._broker, LeanStore(self), self.time, self._market)
         # One handler only: LEAN runs the scheduled events of one minute in changing order.
-        self.schedule.on(self.date_rules.every_day(self._anchor), self.time_rules.every(timedelta(minutes=1)), self._on_pulse)
+        self.schedule.on(
+            self.date_rules.every_day(self._anchor), self.time_rules.every(timedelta(minutes=1)), self._on_pulse
+        )
 
     def _configure(self, settings: Settings) -> None:
         self.set_start_date(settings.run.start)
@@ -71,7 +74,7 @@ class BulkheadAlgorithm(QCAlgorithm):
             option.set_filter(lambda universe: universe.include_weeklys().expiration(0, 0).strikes(-side, side))
             self._market.add_chain(plan.underlying, "SPX", option.symbol)
 
-    # ------------------------------------------------------------------------------------------------------- LEAN's events
+    # -------------------------------------------------------------------------------------------------- LEAN's events
 
     def on_data(self, data: Slice) -> None:
         self._market.absorb(data)
@@ -112,7 +115,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         if assembly is not None:
             assembly.finish(self.time)
 
-    # -------------------------------------------------------------------------------------------------------------- views
+    # ---------------------------------------------------------------------------------------------------------- views
 
     def _say(self, line: str) -> None:
         """Write one line of the log while its budget lasts; the ledger is never cut."""

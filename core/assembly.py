@@ -1,4 +1,5 @@
-"""The component table: what there is, what each part needs, what follows while it is not READY; and how the parts are joined.
+"""The component table: what there is, what each part needs, what follows while it is not READY; and how the parts are
+joined.
 
 `main.py` calls `assemble` once and then `Assembly.step` for every closed minute.  Tests call the same two.
 """
@@ -7,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol, TypeVar, cast
 
@@ -23,8 +23,8 @@ from core.market import MarketSnapshot
 from core.market_data import MarketData
 from core.order_gateway import OrderGateway
 from core.ports import Broker, MarketFeed, Store
-from core.recorder import Recorder, RunFacts
 from core.reconciliation import Reconciler
+from core.recorder import Recorder, RunFacts
 from core.recovery import Replay, replay_ledger, take_over_orders
 from core.rules import Manager
 from core.self_test import self_test
@@ -66,7 +66,9 @@ class Identities(Protocol):
 
 
 def run_id(settings: Settings) -> str:
-    """Return the run's 8 hex digits. Backtests: from settings, data, seed and dates, so that it repeats; paper and live: from the settings alone."""
+    """Return the run's 8 hex digits. Backtests: from settings, data, seed and dates, so that it repeats; paper and
+    live: from the settings alone.
+    """
     run = settings.run
     parts = [settings_hash(settings.trading()), run.mode.value]
     if run.mode is Mode.BACKTEST:
@@ -77,7 +79,9 @@ def run_id(settings: Settings) -> str:
 class Assembly:
     """Everything joined, ready to step."""
 
-    def __init__(self, parts: Parts, run: str, phases: AccountPhases, breaker: CircuitBreaker, identities: Identities) -> None:
+    def __init__(
+        self, parts: Parts, run: str, phases: AccountPhases, breaker: CircuitBreaker, identities: Identities
+    ) -> None:
         self._parts = parts
         self._phases = phases
         self._breaker = breaker
@@ -93,11 +97,14 @@ class Assembly:
         return self._parts
 
     def step(self, now: datetime) -> list[str]:
-        """Run one step and return the lines for the log. A programming error seals the ledger (reason ERROR) and is raised again."""
+        """Run one step and return the lines for the log. A programming error seals the ledger (reason ERROR) and is
+        raised again.
+        """
         try:
             self.coordinator.step(now)
         except Exception:
-            # Documented containment point 1: in a backtest the run ends here, loudly, with everything so far in the ledger.
+            # Documented containment point 1: in a backtest the run ends here, loudly, with everything so far in the
+            # ledger.
             self._seal(now, EndReason.ERROR)
             raise
         return self.coordinator.lines()
@@ -111,7 +118,9 @@ class Assembly:
     def _last_session_closed(self) -> bool:
         clock, run = self._parts.clock, self._parts.settings.run
         last = self.coordinator.last_step
-        return last is not None and clock.next_session(last.date()).day > run.end and self._parts.recorder.session_closed
+        return (
+            last is not None and clock.next_session(last.date()).day > run.end and self._parts.recorder.session_closed
+        )
 
     def _seal(self, now: datetime, reason: EndReason) -> None:
         if self._finished:
@@ -122,7 +131,7 @@ class Assembly:
         else:
             self._parts.ledger.flush(durable=True)  # a paper or live run goes on with the next process
 
-    # ---------------------------------------------------------------------------------------------------------------- views
+    # ---------------------------------------------------------------------------------------------------------- views
 
     def runtime_statistics(self) -> Iterator[tuple[str, str]]:
         """Yield what a person wants to see while it runs, once per session and whenever a trade changes."""
@@ -152,8 +161,12 @@ class Assembly:
             yield "Bulkhead", "VIX", snapshot.vix.value
 
 
-def assemble(settings: Settings, feed: MarketFeed, broker: Broker, store: Store, now: datetime, identities: Identities) -> Assembly:
-    """Build every component, recover what an earlier process left (paper and live), write the header. Raises SettingsError, PermanentError."""
+def assemble(
+    settings: Settings, feed: MarketFeed, broker: Broker, store: Store, now: datetime, identities: Identities
+) -> Assembly:
+    """Build every component, recover what an earlier process left (paper and live), write the header. Raises
+    SettingsError, PermanentError.
+    """
     run = run_id(settings)
     live = settings.run.mode is not Mode.BACKTEST
     books = Books()
@@ -162,15 +175,30 @@ def assemble(settings: Settings, feed: MarketFeed, broker: Broker, store: Store,
     initializer = ComponentInitializer(table)
     initializer.build(now)
     parts = _join(settings, initializer, feed, broker, books)
-    phases, breaker = _get(initializer, "account_phases", AccountPhases), _get(initializer, "circuit_breaker", CircuitBreaker)
-    for name, part in (("account_phases", phases), ("circuit_breaker", breaker), ("vix_manager", parts.vix), ("settlement", parts.settlement)):
+    phases, breaker = (
+        _get(initializer, "account_phases", AccountPhases),
+        _get(initializer, "circuit_breaker", CircuitBreaker),
+    )
+    for name, part in (
+        ("account_phases", phases),
+        ("circuit_breaker", breaker),
+        ("vix_manager", parts.vix),
+        ("settlement", parts.settlement),
+    ):
         parts.state.remember(name, part)
     assembly = Assembly(parts, run, phases, breaker, identities)
     parts.recorder.contracts = lambda: {symbol: identities.identifier(symbol) for symbol in books.positions()}
     for strategy in parts.strategies:
         parts.state.register(strategy.name)
     initializer.self_test_errors = self_test(parts)
-    facts = RunFacts(run, settings.run.engine, settings.run.engine_version, settings.run.code_hash, settings_hash(settings.trading()), settings.run.data_manifest)
+    facts = RunFacts(
+        run,
+        settings.run.engine,
+        settings.run.engine_version,
+        settings.run.code_hash,
+        settings_hash(settings.trading()),
+        settings.run.data_manifest,
+    )
     _disable_incapable(parts)
     parts.recorder.start_run(facts, initializer, now, None if replay.is_fresh else replay.head)
     if live:
@@ -211,7 +239,11 @@ def _table(
         return ledger
 
     def make_state(parts: Mapping[str, object]) -> StateManager:
-        slots = SlotStore(store, run, settings_hash(settings.trading()), settings.state.snapshot_max_bytes) if live else None
+        slots = (
+            SlotStore(store, run, settings_hash(settings.trading()), settings.state.snapshot_max_bytes)
+            if live
+            else None
+        )
         clock = need(parts, "session_clock", SessionClock)
         return StateManager(settings.state, settings.orders, clock, need(parts, "ledger", Ledger), books, slots)
 
@@ -226,69 +258,121 @@ def _table(
     def make_breaker(parts: Mapping[str, object]) -> CircuitBreaker:
         stress = need(parts, "book_stress", BookStress)
         reconciler = need(parts, "reconciliation", Reconciler)
-        return CircuitBreaker(settings.breaker, heaviest_short=stress.heaviest_short, reconciled=lambda: not reconciler.open_breaks)
+        return CircuitBreaker(
+            settings.breaker, heaviest_short=stress.heaviest_short, reconciled=lambda: not reconciler.open_breaks
+        )
 
     def make_phases(parts: Mapping[str, object]) -> AccountPhases:
         breaker = need(parts, "circuit_breaker", CircuitBreaker)
         rate = 1.0 if settings.account.currency == "USD" else None
         return AccountPhases(
-            settings.phases, is_tripped=lambda: breaker.is_tripped, phase_cap=lambda: breaker.phase_cap, dollars_per_unit=lambda _day: rate
+            settings.phases,
+            is_tripped=lambda: breaker.is_tripped,
+            phase_cap=lambda: breaker.phase_cap,
+            dollars_per_unit=lambda _day: rate,
         )
 
     def make_margin(parts: Mapping[str, object]) -> MarginManager:
         phases = need(parts, "account_phases", AccountPhases)
         return MarginManager(
-            settings.margin, need(parts, "book_stress", BookStress), need(parts, "event_calendar", EventCalendar), mode=settings.run.mode,
-            bp_ceiling_pct=lambda: None if phases.row is None else phases.row.bp_ceiling_pct, priorities={Friday0dte.name: Friday0dte.priority},
-        )  # fmt: skip
+            settings.margin,
+            need(parts, "book_stress", BookStress),
+            need(parts, "event_calendar", EventCalendar),
+            mode=settings.run.mode,
+            bp_ceiling_pct=lambda: None if phases.row is None else phases.row.bp_ceiling_pct,
+            priorities={Friday0dte.name: Friday0dte.priority},
+        )
 
     def make_friday(parts: Mapping[str, object]) -> Friday0dte:
-        judge = UnitJudge(settings, need(parts, "step_pricer", StepPricer), StressTester(settings.stress, need(parts, "step_pricer", StepPricer)))
+        judge = UnitJudge(
+            settings,
+            need(parts, "step_pricer", StepPricer),
+            StressTester(settings.stress, need(parts, "step_pricer", StepPricer)),
+        )
         phases = need(parts, "account_phases", AccountPhases)
         return Friday0dte(settings, need(parts, "chain_gate", ChainGate), judge, lambda: phases.phase)
 
     def make_recorder(parts: Mapping[str, object]) -> Recorder:
         return Recorder(
-            settings, need(parts, "ledger", Ledger), books, broker, need(parts, "state_manager", StateManager),
+            settings,
+            need(parts, "ledger", Ledger),
+            books,
+            broker,
+            need(parts, "state_manager", StateManager),
             need(parts, "margin_manager", MarginManager),
-        )  # fmt: skip
+        )
 
     rows = [
         Row("ledger", 0, (), make_ledger, state=reducing),
         Row("session_clock", 0, (), lambda _parts: SessionClock(settings.session), state=reducing),
         Row("state_manager", 1, ("ledger", "session_clock"), make_state, state=reducing),
-        Row("order_gateway", 1, ("ledger", "session_clock", "state_manager"), make_gateway, state=TradingState.HALTED, disposition=Disposition.FREEZE),
         Row(
-            "reconciliation", 1, ("order_gateway", "state_manager"), lambda _parts: Reconciler(settings.state, settings.orders, books, broker),
+            "order_gateway",
+            1,
+            ("ledger", "session_clock", "state_manager"),
+            make_gateway,
+            state=TradingState.HALTED,
+            disposition=Disposition.FREEZE,
+        ),
+        Row(
+            "reconciliation",
+            1,
+            ("order_gateway", "state_manager"),
+            lambda _parts: Reconciler(settings.state, settings.orders, books, broker),
             state=reducing,
         ),
         Row(
-            "settlement", 1, ("ledger", "state_manager"),
-            lambda parts: Settlement(need(parts, "ledger", Ledger), books, need(parts, "state_manager", StateManager)), state=reducing,
+            "settlement",
+            1,
+            ("ledger", "state_manager"),
+            lambda parts: Settlement(need(parts, "ledger", Ledger), books, need(parts, "state_manager", StateManager)),
+            state=reducing,
         ),
-        Row("market_data", 2, ("session_clock",), lambda parts: MarketData(settings, need(parts, "session_clock", SessionClock)), state=reducing),
+        Row(
+            "market_data",
+            2,
+            ("session_clock",),
+            lambda parts: MarketData(settings, need(parts, "session_clock", SessionClock)),
+            state=reducing,
+        ),
         Row("step_pricer", 2, ("market_data",), lambda _parts: StepPricer(settings.greeks), Blocks.OPTIONS),
-        Row("chain_gate", 2, ("market_data", "step_pricer"), lambda parts: ChainGate(settings, need(parts, "step_pricer", StepPricer)), Blocks.OPTIONS),
+        Row(
+            "chain_gate",
+            2,
+            ("market_data", "step_pricer"),
+            lambda parts: ChainGate(settings, need(parts, "step_pricer", StepPricer)),
+            Blocks.OPTIONS,
+        ),
         Row("vix_manager", 2, ("market_data",), lambda _parts: VixManager(settings.vix)),
-        Row("event_calendar", 2, ("session_clock",), lambda _parts: EventCalendar(settings.events, settings.margin), critical=False),
+        Row(
+            "event_calendar",
+            2,
+            ("session_clock",),
+            lambda _parts: EventCalendar(settings.events, settings.margin),
+            critical=False,
+        ),
         Row("book_stress", 2, ("market_data", "step_pricer"), make_stress),
         Row("circuit_breaker", 3, ("state_manager", "book_stress", "reconciliation"), make_breaker, state=reducing),
         Row("account_phases", 3, ("state_manager", "circuit_breaker"), make_phases, Blocks.OPTIONS),
         Row("margin_manager", 2, ("market_data", "book_stress", "event_calendar", "account_phases"), make_margin),
         Row("position_sizer", 3, ("vix_manager", "margin_manager"), lambda _parts: PositionSizer(settings.sizer)),
         Row(
-            "concentration_manager", 3, ("vix_manager", "margin_manager", "book_stress"),
+            "concentration_manager",
+            3,
+            ("vix_manager", "margin_manager", "book_stress"),
             lambda parts: ConcentrationManager(settings.concentration, need(parts, "book_stress", BookStress)),
         ),
         Row("recorder", 4, ("ledger", "state_manager", "margin_manager"), make_recorder, state=reducing),
-    ]  # fmt: skip
+    ]
     if settings.friday_0dte.enabled:
         needs = ("chain_gate", "step_pricer", "account_phases")
         rows.append(Row(Friday0dte.name, 4, needs, make_friday, Blocks.ITSELF, critical=False))
     return rows
 
 
-def _join(settings: Settings, initializer: ComponentInitializer, feed: MarketFeed, broker: Broker, books: Books) -> Parts:
+def _join(
+    settings: Settings, initializer: ComponentInitializer, feed: MarketFeed, broker: Broker, books: Books
+) -> Parts:
     """Take the built components out of the table, typed; what is missing here means that the run cannot start."""
 
     def get(name: str, kind: type[T]) -> T:
@@ -310,9 +394,13 @@ def _join(settings: Settings, initializer: ComponentInitializer, feed: MarketFee
     bounds = (
         margin.bounds,
         lambda intent, snapshot, held, _scale: (concentration.bound(intent, snapshot, held),),
-        lambda intent, snapshot, held, _scale: (phases.bound(intent, snapshot, _option_margin(margin, snapshot, held)),),
+        lambda intent, snapshot, held, _scale: (
+            phases.bound(intent, snapshot, _option_margin(margin, snapshot, held)),
+        ),
     )
-    pipeline = EntryPipeline(ledger, books, gates, bounds, get("position_sizer", PositionSizer).size, Invariants(settings.sizer).rule)
+    pipeline = EntryPipeline(
+        ledger, books, gates, bounds, get("position_sizer", PositionSizer).size, Invariants(settings.sizer).rule
+    )
     strategies: list[Strategy] = []
     if settings.friday_0dte.enabled and isinstance(friday := initializer.part(Friday0dte.name), Friday0dte):
         strategies.append(friday)
@@ -354,7 +442,12 @@ def _recover(parts: Parts, store: Store, run: str, replay: Replay, identities: I
         found, row = None, "newer schema"
         alerts.append(("STATE_SCHEMA", str(error)))
     if replay.torn:
-        alerts.append(("LEDGER_TORN", f"The last line of the ledger was not whole ({len(replay.torn[0])} bytes); it is set aside, the broker is asked."))
+        alerts.append(
+            (
+                "LEDGER_TORN",
+                f"The last line of the ledger was not whole ({len(replay.torn[0])} bytes); it is set aside, the broker is asked.",
+            )
+        )
     frozen: list[str] = []
     if found is not None:
         alerts += [("SLOT_LOST", sentence) for sentence in found.lost]
@@ -364,7 +457,12 @@ def _recover(parts: Parts, store: Store, run: str, replay: Replay, identities: I
             frozen += parts.state.restore(found.body)
             row = "one valid slot" if found.lost else "two valid slots"
             if int(found.body["ledger_seq"]) > replay.seq:
-                alerts.append(("LEDGER_GAP", f"The state knows {found.body['ledger_seq']} records, the ledger has {replay.seq}; open trades are frozen."))
+                alerts.append(
+                    (
+                        "LEDGER_GAP",
+                        f"The state knows {found.body['ledger_seq']} records, the ledger has {replay.seq}; open trades are frozen.",
+                    )
+                )
                 frozen += [trade.id for trade in parts.books.open_trades()]
     if (found is None or found.body is None) and not replay.is_fresh:
         row = row if row != "fresh" else "ledger only"

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import gcd
 
-from core.books import Books, Trade
+from core.books import Books
+from core.trades import Trade
 from core.vocabulary import Leg, Structure, StructureName
 
 
-def closing_structure(trade: Trade, held: Mapping[str, int], keep: frozenset[str], books: Books) -> tuple[Structure, int] | None:
-    """Return the structure (one unit) and units that bring the held legs of a trade to zero, without the symbols in keep; None when nothing is left."""
+def closing_structure(
+    trade: Trade, held: Mapping[str, int], keep: frozenset[str], books: Books
+) -> tuple[Structure, int] | None:
+    """Return the structure (one unit) and units that bring the held legs of a trade to zero, without the symbols in
+    keep; None when nothing is left.
+    """
     legs = [(books.instrument(symbol), qty) for symbol, qty in sorted(held.items()) if qty and symbol not in keep]
     if not legs:
         return None

@@ -1,7 +1,8 @@
 """Build the components in dependency order, retry what may come back, and say what is permitted while one is not READY.
 
-The table is the whole truth: a component that is not part of a delivery is absent from it.  Construction never stops at the first error, all are collected;
-failures never permit more than before.  Times are the algorithm's, never the wall clock's.
+The table is the whole truth: a component that is not part of a delivery is absent from it.  Construction never stops
+at the first error, all are collected; failures never permit more than before.  Times are the algorithm's, never the
+wall clock's.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ class ComponentInitializer:
 
     def retry(self, now: datetime) -> tuple[str, ...]:
         """Build again what is due: failed constructions on their timetable, and what waited for them."""
-        return self._attempt(now, lambda entry: entry.part is None and (entry.next_try is None or now >= entry.next_try))
+        return self._attempt(
+            now, lambda entry: entry.part is None and (entry.next_try is None or now >= entry.next_try)
+        )
 
     def session_opened(self, now: datetime) -> tuple[str, ...]:
         """At an open a PERMANENT error is tried once more, and components that had too many faults start afresh."""
@@ -141,13 +144,14 @@ class ComponentInitializer:
             wait = RETRY_MIN[min(entry.attempts, len(RETRY_MIN)) - 1]
             entry.status, entry.error, entry.next_try = Status.WAITING, str(error), now + timedelta(minutes=wait)
         except (BulkheadError, ImportError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-            # Anything that a constructor can raise is a broken contract here: it is named, and the others are still built.
+            # Anything that a constructor can raise is a broken contract here: it is named, and the others are still
+            # built.
             entry.permanent, entry.next_try = True, datetime.max
             entry.status, entry.error = Status.FAILED, f"{type(error).__name__}: {error}"
         else:
             entry.status, entry.error = Status.READY, ""
 
-    # ------------------------------------------------------------------------------------------------------------- at run time
+    # ---------------------------------------------------------------------------------------------------- at run time
 
     def part(self, name: str) -> object | None:
         return self._entries[name].part
@@ -191,7 +195,13 @@ class ComponentInitializer:
     def causes(self) -> tuple[Cause, ...]:
         """Return the trading-state causes of every critical component that is not READY."""
         return tuple(
-            Cause(f"component.{name}", entry.row.state, Reason.COMPONENT_NOT_READY, subject=name, disposition=entry.row.disposition)
+            Cause(
+                f"component.{name}",
+                entry.row.state,
+                Reason.COMPONENT_NOT_READY,
+                subject=name,
+                disposition=entry.row.disposition,
+            )
             for name in self._order
             for entry in (self._entries[name],)
             if entry.row.state is not TradingState.ACTIVE and entry.status in (Status.WAITING, Status.FAILED)
@@ -205,9 +215,13 @@ class ComponentInitializer:
             entry = self._entries[name]
             if entry.status in (Status.READY, Status.DEGRADED):
                 continue
-            concerned = entry.row.blocks is not Blocks.NOTHING and (entry.row.blocks is not Blocks.ITSELF or name == strategy)
+            concerned = entry.row.blocks is not Blocks.NOTHING and (
+                entry.row.blocks is not Blocks.ITSELF or name == strategy
+            )
             if concerned:
-                return Verdict.refuse(Reason.COMPONENT_NOT_READY, component=name, status=entry.status.value, error=entry.error)
+                return Verdict.refuse(
+                    Reason.COMPONENT_NOT_READY, component=name, status=entry.status.value, error=entry.error
+                )
         return None
 
 
@@ -225,5 +239,7 @@ def _sentence(entry: Entry) -> str:
         effect = "only orders that reduce risk are sent"
     if row.state is TradingState.HALTED:
         effect = "nothing is sent but cancels"
-    verb = {Status.DEGRADED: "works on a fallback", Status.WAITING: "is waiting", Status.FAILED: "has failed"}[entry.status]
+    verb = {Status.DEGRADED: "works on a fallback", Status.WAITING: "is waiting", Status.FAILED: "has failed"}[
+        entry.status
+    ]
     return f"{name} {verb} ({entry.error}): {effect}."

@@ -1,7 +1,9 @@
-"""One strategy asked for one entry: the gates in their order, then the sizer, then the invariants.  The first refusal wins and is written.
+"""One strategy asked for one entry: the gates in their order, then the sizer, then the invariants.  The first refusal
+wins and is written.
 
-A gate that a delivery does not have is absent from the list; there is no gate that allows by default.  Gates judge the intent at one unit, unscaled, at the
-worst ladder price; the sizer then finds the number of units inside all bounds, and the sized intent is judged once more.
+A gate that a delivery does not have is absent from the list; there is no gate that allows by default.  Gates judge
+the intent at one unit, unscaled, at the worst ladder price; the sizer then finds the number of units inside all
+bounds, and the sized intent is judged once more.
 """
 
 from __future__ import annotations
@@ -46,7 +48,13 @@ class EntryPipeline:
     """Judges one intent and, if all agree, writes it down sized."""
 
     def __init__(
-        self, ledger: Ledger, books: Books, gates: Sequence[GatedRule], bounds: Sequence[Bounds], sizer: Sizer, invariants: Rule | Asked
+        self,
+        ledger: Ledger,
+        books: Books,
+        gates: Sequence[GatedRule],
+        bounds: Sequence[Bounds],
+        sizer: Sizer,
+        invariants: Rule | Asked,
     ) -> None:
         self._ledger = ledger
         self._books = books
@@ -56,11 +64,17 @@ class EntryPipeline:
         self._invariants = invariants
 
     def judge(
-        self, strategy: Strategy, wanted: Intent, snapshot: MarketSnapshot, scale: float, name_trade: Callable[[], tuple[str, str]]
+        self,
+        strategy: Strategy,
+        wanted: Intent,
+        snapshot: MarketSnapshot,
+        scale: float,
+        name_trade: Callable[[], tuple[str, str]],
     ) -> Intent | Verdict:
         """Return the sized intent, written as INTENT, SIZE and an allowing VERDICT; or the refusal, signed by its gate.
 
-        name_trade gives (trade id, intent id); it is called only when a size above 0 was found, so that refusals use up no number.
+        name_trade gives (trade id, intent id); it is called only when a size above 0 was found, so that refusals use
+        up no number.
         """
         smallest = scale
         for gated in self.gates:
@@ -78,7 +92,9 @@ class EntryPipeline:
         verdict = self._invariants(sized, snapshot, self._books)
         if not verdict.allowed:
             return verdict.at(Gate.INVARIANTS)
-        allow_intent(self._ledger, sized.strategy, intent_id, snapshot.time, scale=smallest, ages=ledger_ages(sized, snapshot))
+        allow_intent(
+            self._ledger, sized.strategy, intent_id, snapshot.time, scale=smallest, ages=ledger_ages(sized, snapshot)
+        )
         return sized
 
     def _write(self, sized: Intent, intent_id: str, answer: SizeAnswer, snapshot: MarketSnapshot, scale: float) -> None:
@@ -93,17 +109,33 @@ class EntryPipeline:
         totals = {name: to_u6(amount * units) for name, amount in amounts.items() if amount is not None}
         record_intent(self._ledger, sized, intent_id, Purpose.OPEN, snapshot.time, **totals)
         self._ledger.append(
-            Kind.SIZE, sized.strategy, snapshot.time, intent=intent_id, bounds=dict(answer.bounds), scale_e6=round(scale * 1e6), units=units
+            Kind.SIZE,
+            sized.strategy,
+            snapshot.time,
+            intent=intent_id,
+            bounds=dict(answer.bounds),
+            scale_e6=round(scale * 1e6),
+            units=units,
         )
 
 
-def refuse_entry(ledger: Ledger, strategy: str, verdict: Verdict, snapshot: MarketSnapshot, intent: Intent | None = None) -> None:
+def refuse_entry(
+    ledger: Ledger, strategy: str, verdict: Verdict, snapshot: MarketSnapshot, intent: Intent | None = None
+) -> None:
     """Write the VERDICT of a refused entry; nothing is refused silently."""
     optional: dict[str, object] = {} if verdict.until is None else {"until": verdict.until}
     intent_id = None if intent is None else intent.detail.get("intent")
     if intent_id is not None:
         optional["intent"] = intent_id
     ledger.append(
-        Kind.VERDICT, strategy, snapshot.time, gate=(verdict.gate or Gate.STRATEGY).value, allowed=False, reason=verdict.reason.value,
-        scale_e6=0, ages=ledger_ages(intent, snapshot), detail=ledger_detail(verdict.detail), **optional,
-    )  # fmt: skip
+        Kind.VERDICT,
+        strategy,
+        snapshot.time,
+        gate=(verdict.gate or Gate.STRATEGY).value,
+        allowed=False,
+        reason=verdict.reason.value,
+        scale_e6=0,
+        ages=ledger_ages(intent, snapshot),
+        detail=ledger_detail(verdict.detail),
+        **optional,
+    )

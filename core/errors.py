@@ -26,11 +26,15 @@ class SettingsError(BulkheadError):
 
 
 class VocabularyError(BulkheadError):
-    """A structure, leg or order that makes no sense (symbol twice, ratio 0, ratios with a common factor). Nothing is sent."""
+    """A structure, leg or order that makes no sense (symbol twice, ratio 0, ratios with a common factor). Nothing is
+    sent.
+    """
 
 
 class LedgerError(BulkheadError):
-    """An event was not written or the chain is broken. Openings stop before the order it belongs to; closings go on, kept in memory."""
+    """An event was not written or the chain is broken. Openings stop before the order it belongs to; closings go on,
+    kept in memory.
+    """
 
 
 class ComponentError(BulkheadError):

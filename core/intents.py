@@ -13,34 +13,66 @@ from core.reasons import Reason
 from core.vocabulary import Detail, Gate, Intent, Purpose, RiskBasis, to_u6
 
 
-def record_intent(ledger: Ledger, intent: Intent, intent_id: str, purpose: Purpose, now: datetime, **amounts: int) -> None:
+def record_intent(
+    ledger: Ledger, intent: Intent, intent_id: str, purpose: Purpose, now: datetime, **amounts: int
+) -> None:
     """Write INTENT for a sized intent; amounts are the optional *_u6 totals of all its units."""
     legs: list[dict[str, object]] = []
     for leg in intent.structure.legs:
         row: dict[str, object] = {"symbol": leg.symbol, "ratio": leg.ratio, "mult": leg.instrument.multiplier}
         if leg.instrument.right is not None:
-            row |= {"right": leg.instrument.right.value, "strike_u6": to_u6(leg.instrument.strike), "expiry": leg.instrument.expiry}
+            row |= {
+                "right": leg.instrument.right.value,
+                "strike_u6": to_u6(leg.instrument.strike),
+                "expiry": leg.instrument.expiry,
+            }
         legs.append(row)
     reason = {} if intent.reason is None else {"reason": intent.reason.value}
     basis = RiskBasis.MAX_LOSS if intent.risk is None else intent.risk.basis
     ledger.append(
-        Kind.INTENT, intent.strategy, now, intent=intent_id, trade=intent.trade, purpose=purpose.value,
-        structure=intent.structure.name.value, legs=legs, qty=intent.qty, risk_basis=basis.value, **reason, **amounts,
-    )  # fmt: skip
+        Kind.INTENT,
+        intent.strategy,
+        now,
+        intent=intent_id,
+        trade=intent.trade,
+        purpose=purpose.value,
+        structure=intent.structure.name.value,
+        legs=legs,
+        qty=intent.qty,
+        risk_basis=basis.value,
+        **reason,
+        **amounts,
+    )
 
 
 def allow_intent(
-    ledger: Ledger, strategy: str, intent_id: str, now: datetime, *, scale: float = 1.0, ages: Mapping[str, int] | None = None
+    ledger: Ledger,
+    strategy: str,
+    intent_id: str,
+    now: datetime,
+    *,
+    scale: float = 1.0,
+    ages: Mapping[str, int] | None = None,
 ) -> None:
     """Write the VERDICT that allows an intent."""
     ledger.append(
-        Kind.VERDICT, strategy, now, intent=intent_id, gate=Gate.INVARIANTS.value, allowed=True, reason=Reason.ALLOWED.value,
-        scale_e6=round(scale * 1e6), ages=dict(ages or {}), detail={},
-    )  # fmt: skip
+        Kind.VERDICT,
+        strategy,
+        now,
+        intent=intent_id,
+        gate=Gate.INVARIANTS.value,
+        allowed=True,
+        reason=Reason.ALLOWED.value,
+        scale_e6=round(scale * 1e6),
+        ages=dict(ages or {}),
+        detail={},
+    )
 
 
 def ledger_ages(intent: Intent | None, snapshot: MarketSnapshot) -> dict[str, int]:
-    """Return whole seconds of age of what the decision read: VIX, and the oldest quote of the legs (Greeks are made from those quotes)."""
+    """Return whole seconds of age of what the decision read: VIX, and the oldest quote of the legs (Greeks are made
+    from those quotes).
+    """
     ages: dict[str, int] = {}
     if snapshot.vix is not None and math.isfinite(snapshot.vix.age_s):
         ages["vix_s"] = int(snapshot.vix.age_s)

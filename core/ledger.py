@@ -1,7 +1,8 @@
 """The ledger: append-only, hash-chained; books, reports, metrics and checks are folds of it.
 
-A line is canonical JSON (keys sorted, no spaces, no floats, no null); its hash is the SHA-256 of the line without it, and stands as the last key.
-`time` never runs back: a report that carries an earlier execution time keeps it in its own field.
+A line is canonical JSON (keys sorted, no spaces, no floats, no null); its hash is the SHA-256 of the line without it,
+and stands as the last key. `time` never runs back: a report that carries an earlier execution time keeps it in its
+own field.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ Fold = Callable[[Kind, str, Mapping[str, Any], datetime], None]
 
 
 class LedgerSink(Protocol):
-    """Where lines go. Every method raises LedgerError when the line would not survive; the ledger then keeps it in memory."""
+    """Where lines go. Every method raises LedgerError when the line would not survive; the ledger then keeps it in
+    memory.
+    """
 
     def write(self, line: str) -> None: ...
 
@@ -51,7 +54,9 @@ class Ledger:
         self._failure: str | None = None
         self._sealed = False
         self._counts: Counter[str] = Counter()
-        self._encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+        self._encode = json.JSONEncoder(
+            sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+        ).encode
 
     @property
     def head_hash(self) -> str:
@@ -76,13 +81,22 @@ class Ledger:
         self._counts = Counter(counts)
 
     def append(self, kind: Kind, book: str, now: datetime, /, **fields: Any) -> None:
-        """Write one record and fold it. Raises LedgerError for what the schema refuses; a failing store is kept in mind, not raised here."""
+        """Write one record and fold it. Raises LedgerError for what the schema refuses; a failing store is kept in
+        mind, not raised here.
+        """
         if self._sealed:
             raise LedgerError(f"{kind} at {now}: the ledger is sealed, nothing may follow RUN_ENDED.")
         check(kind, fields)
         time = max(now, self._time)
         body: dict[str, Any] = {name: _plain(value) for name, value in fields.items()}
-        body |= {"v": VERSION, "seq": self._seq, "time": utc_text(time), "kind": kind.value, "book": book, "prev_hash": self._head}
+        body |= {
+            "v": VERSION,
+            "seq": self._seq,
+            "time": utc_text(time),
+            "kind": kind.value,
+            "book": book,
+            "prev_hash": self._head,
+        }
         text = self._encode(body)
         digest = hashlib.sha256(text.encode("ascii")).hexdigest()
         self._head, self._time = digest, time
@@ -113,7 +127,9 @@ class Ledger:
     def flush(self, *, durable: bool) -> None:
         """Bring the sink up to date. Raises LedgerError when it fails; the lines are kept."""
         if self._pending:
-            raise LedgerError(f"The ledger cannot be written ({self._failure}); {len(self._pending)} records wait in memory.")
+            raise LedgerError(
+                f"The ledger cannot be written ({self._failure}); {len(self._pending)} records wait in memory."
+            )
         self._sink.flush(durable=durable)
 
     def open_chunk(self) -> None:

@@ -1,7 +1,8 @@
 """Kinds of ledger records and their fields: the schema that the writer obeys.
 
-One line per kind below: `name:type`, `?` before the colon marks an optional field.  Types: str, int, bool, date, time (naive New York in, UTC out), list, map, or the name of
-an enum.  Inside lists and maps only strings, whole numbers, flags, dates, times, lists and maps may stand: no floats, no null.
+One line per kind below: `name:type`, `?` before the colon marks an optional field.  Types: str, int, bool, date, time
+(naive New York in, UTC out), list, map, or the name of an enum.  Inside lists and maps only strings, whole numbers,
+flags, dates, times, lists and maps may stand: no floats, no null.
 """
 
 from __future__ import annotations
@@ -107,10 +108,28 @@ class FlowType(StrEnum):
 _ENUMS: Final[Mapping[str, type[StrEnum]]] = {
     kind.__name__: kind
     for kind in (
-        BreakStatus, Disposition, EndReason, ExpiryResult, FillSource, FlowType, Gate, OrderOutcome, OrderStatus, OrderType, Purpose, Reason,
-        Regime, RiskBasis, SessionPhase, StructureName, TimeInForce, TradeState, Trigger, VixVerdict,
+        BreakStatus,
+        Disposition,
+        EndReason,
+        ExpiryResult,
+        FillSource,
+        FlowType,
+        Gate,
+        OrderOutcome,
+        OrderStatus,
+        OrderType,
+        Purpose,
+        Reason,
+        Regime,
+        RiskBasis,
+        SessionPhase,
+        StructureName,
+        TimeInForce,
+        TradeState,
+        Trigger,
+        VixVerdict,
     )
-}  # fmt: skip
+}
 
 _SCHEMA: Final = """
 RUN_STARTED run:str schema:int engine:str engine_version:str start:date end:date code_hash:str settings:map settings_hash:str data_manifest:str
@@ -183,7 +202,15 @@ def _read_schema() -> dict[Kind, dict[str, _Field]]:
 FIELDS: Final = _read_schema()
 """Kind -> field name -> type; every kind has exactly one entry."""
 
-_PYTHON: Final[Mapping[str, type]] = {"str": str, "int": int, "bool": bool, "date": date, "time": datetime, "list": list, "map": dict}
+_PYTHON: Final[Mapping[str, type]] = {
+    "str": str,
+    "int": int,
+    "bool": bool,
+    "date": date,
+    "time": datetime,
+    "list": list,
+    "map": dict,
+}
 
 
 def check(kind: Kind, fields: Mapping[str, object]) -> None:

@@ -1,7 +1,7 @@
 """MarketSnapshot: one immutable, plain-Python view of the world per step.
 
-Built by `core/market_data.py` from the feed, completed by the coordinator with what is computed from it (VIX reading, marks).
-Nothing here is cached across steps, and no missing value is replaced: unknown is None, and says why.
+Built by `core/market_data.py` from the feed, completed by the coordinator with what is computed from it (VIX reading,
+marks). Nothing here is cached across steps, and no missing value is replaced: unknown is None, and says why.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class QuoteVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The judged quote of one instrument. bid None = no bid; age_s from the end of the last real bar (inf when there is none)."""
+    """The judged quote of one instrument. bid None = no bid; age_s from the end of the last real bar (inf when there
+    is none).
+    """
 
     verdict: QuoteVerdict
     bid: float | None = None
@@ -137,7 +139,9 @@ class Regime(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VixReading:
-    """VIX as judged in this step. value in index points, None when UNKNOWN; scale and margin_ceiling are 0 while unknown."""
+    """VIX as judged in this step. value in index points, None when UNKNOWN; scale and margin_ceiling are 0 while
+    unknown.
+    """
 
     verdict: VixVerdict
     regime: Regime
@@ -161,10 +165,11 @@ class VixReading:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """All contracts of one root and one expiry with a real quote in this minute, sorted by (is_call, strike); columns (n,), points.
+    """All contracts of one root and one expiry with a real quote in this minute, sorted by (is_call, strike); columns
+    (n,), points.
 
-    NaN = absent side; good marks contracts whose quote passes every leg test of the chain gate for a sold leg; wide_limit is the
-    largest spread that is not WIDE for that contract.
+    NaN = absent side; good marks contracts whose quote passes every leg test of the chain gate for a sold leg;
+    wide_limit is the largest spread that is not WIDE for that contract.
     """
 
     root: str
@@ -183,7 +188,9 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Value of one holding: price in points per unit, and whether it is fresh (GOOD, or settled) or held over from earlier."""
+    """Value of one holding: price in points per unit, and whether it is fresh (GOOD, or settled) or held over from
+    earlier.
+    """
 
     price: float
     fresh: bool
@@ -191,7 +198,9 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class EquityMark:
-    """Our own valuation of the account in this step, never cached. usd None: some holding has no mark (unmarked says which)."""
+    """Our own valuation of the account in this step, never cached. usd None: some holding has no mark (unmarked says
+    which).
+    """
 
     usd: float | None
     marks: Mapping[str, Mark] = field(default_factory=dict)
@@ -207,9 +216,10 @@ ChainLoader = Callable[[str, date], Chain | None]
 class MarketSnapshot:
     """One step's view.  time is the end of the closed minute; a step at 10:30 has seen the bar that ended 10:30.
 
-    quotes covers every held, working or watched instrument; bars the subscribed shares and indices; load_chain builds the columns
-    of one expiry on demand (None: no such contracts in this minute); listed the contracts per (root, expiry) of today's universe.
-    equity, vix and account are None until the coordinator has computed or read them for this very step.
+    quotes covers every held, working or watched instrument; bars the subscribed shares and indices; load_chain builds
+    the columns of one expiry on demand (None: no such contracts in this minute); listed the contracts per (root,
+    expiry) of today's universe. equity, vix and account are None until the coordinator has computed or read them for
+    this very step.
     """
 
     time: datetime

@@ -1,6 +1,8 @@
-"""The price of a structure: its net quote, and the ladder along which an order walks from the passive to the natural side.
+"""The price of a structure: its net quote, and the ladder along which an order walks from the passive to the natural
+side.
 
-Everything is net cash per unit in points: + received, - paid.  natural is what we would get (or pay) at once, passive the other side of the net quote.
+Everything is net cash per unit in points: + received, - paid.  natural is what we would get (or pay) at once, passive
+the other side of the net quote.
 """
 
 from __future__ import annotations
@@ -66,7 +68,8 @@ def net_quote(structure: Structure, quote_of: QuoteOf) -> NetQuote | None:
 def all_good(structure: Structure, quote_of: QuoteOf) -> bool:
     """Every leg GOOD, except that a bought leg may be without a bid: what an opening needs."""
     return all(
-        (verdict := quote_of(leg.symbol).verdict) is QuoteVerdict.GOOD or (leg.ratio > 0 and verdict is QuoteVerdict.NO_BID)
+        (verdict := quote_of(leg.symbol).verdict) is QuoteVerdict.GOOD
+        or (leg.ratio > 0 and verdict is QuoteVerdict.NO_BID)
         for leg in structure.legs
     )
 
@@ -96,7 +99,9 @@ class PriceLadder:
         return len(self.shares) + len(self.ticks_beyond)
 
     def cash(self, step: int, net: NetQuote, tick: float, floor: float | None = None) -> float | None:
-        """Return the net cash of a step (beyond the last: the last), never below floor, on the tick grid in our favour; None where that is 0."""
+        """Return the net cash of a step (beyond the last: the last), never below floor, on the tick grid in our
+        favour; None where that is 0.
+        """
         step = min(step, self.steps - 1)
         if step < len(self.shares):
             cash = net.at(self.shares[step])

@@ -1,6 +1,7 @@
 """Last checks of each order, pure: what the gateway asks once more when price and quantity are final.
 
-A refusal here is a DENIED_ reason and no order.  Reductions pass every limiter but these: they cannot grow a position, flip a sign or cross the collar.
+A refusal here is a DENIED_ reason and no order.  Reductions pass every limiter but these: they cannot grow a
+position, flip a sign or cross the collar.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ _EPS = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """What a final order is judged against. held is our book per symbol; working the signed open quantity of our own orders per symbol."""
+    """What a final order is judged against. held is our book per symbol; working the signed open quantity of our own
+    orders per symbol.
+    """
 
     purpose: Purpose
     state: TradingState
@@ -58,7 +61,11 @@ def _identity(request: OrderRequest, facts: OrderFacts) -> Verdict | None:
 
 def _structure(request: OrderRequest) -> Verdict | None:
     symbols = [leg.symbol for leg in request.legs]
-    whole = all(type(leg.qty) is int and leg.qty != 0 for leg in request.legs) and type(request.units) is int and request.units > 0
+    whole = (
+        all(type(leg.qty) is int and leg.qty != 0 for leg in request.legs)
+        and type(request.units) is int
+        and request.units > 0
+    )
     if not whole or len(set(symbols)) != len(symbols) or not symbols:
         return Verdict.refuse(Reason.DENIED_STRUCTURE, legs=len(symbols))
     if math.gcd(*(leg.qty for leg in request.legs)) != request.units:
@@ -89,13 +96,17 @@ def _reduce_only(request: OrderRequest, facts: OrderFacts) -> Verdict | None:
         same_way = facts.working.get(leg.symbol, 0)
         pending = same_way if same_way * leg.qty > 0 else 0
         if held * leg.qty >= 0 or abs(leg.qty + pending) > abs(held):
-            return Verdict.refuse(Reason.DENIED_NOT_REDUCING, symbol=leg.symbol, qty=leg.qty, held=held, pending=pending)
+            return Verdict.refuse(
+                Reason.DENIED_NOT_REDUCING, symbol=leg.symbol, qty=leg.qty, held=held, pending=pending
+            )
     return None
 
 
 def _size(request: OrderRequest, facts: OrderFacts) -> Verdict | None:
     if facts.committed_units + request.units > facts.approved_units:
-        return Verdict.refuse(Reason.DENIED_SIZE, units=request.units, committed=facts.committed_units, approved=facts.approved_units)
+        return Verdict.refuse(
+            Reason.DENIED_SIZE, units=request.units, committed=facts.committed_units, approved=facts.approved_units
+        )
     return None
 
 
@@ -140,7 +151,10 @@ class Throttle:
     def room(self, now: datetime, *, opening: bool) -> bool:
         since = now - timedelta(seconds=60)
         self._sent = [item for item in self._sent if item[0] > since]
-        if len(self._sent) >= self._settings.orders_per_min or self._session_orders >= self._settings.orders_per_session:
+        if (
+            len(self._sent) >= self._settings.orders_per_min
+            or self._session_orders >= self._settings.orders_per_session
+        ):
             return False
         return not opening or sum(1 for item in self._sent if item[1]) < self._settings.entries_per_min
 

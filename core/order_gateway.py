@@ -1,8 +1,9 @@
 """The only module that sends or cancels an order; an order is never changed.
 
-A parent (one intent) is worked by children (orders) along a price ladder: cancel, confirm, replace the remainder.  Before each order the last checks are asked
-again, ORDER_INTENT is made durable and ORDER_SENT written, because reports may arrive inside the broker's call.  Reports only enter a queue; it is folded when the
-call returns and at the start of each step, by order id, in whatever sequence they come.
+A parent (one intent) is worked by children (orders) along a price ladder: cancel, confirm, replace the remainder.
+Before each order the last checks are asked again, ORDER_INTENT is made durable and ORDER_SENT written, because
+reports may arrive inside the broker's call.  Reports only enter a queue; it is folded when the call returns and at
+the start of each step, by order id, in whatever sequence they come.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from math import gcd
 
-from core.books import Books, Trade
+from core.books import Books
 from core.closing import closing_structure, defined_width
 from core.errors import LedgerError
 from core.intents import allow_intent, ledger_detail, record_intent
@@ -25,6 +26,7 @@ from core.ports import Broker, OrderRequest, OrderType, TimeInForce
 from core.reasons import Reason
 from core.settings import OrderSettings
 from core.trade_machine import TradeState, Trigger
+from core.trades import Trade
 from core.vocabulary import (
     BrokerEvent,
     Gate,
@@ -53,7 +55,9 @@ FLATTEN_COMBO_FAILURES = 2
 class OrderGateway:
     """Owner of every order from its plan to its end."""
 
-    def __init__(self, run: str, settings: OrderSettings, ledger: Ledger, books: Books, broker: Broker, drive: Drive) -> None:
+    def __init__(
+        self, run: str, settings: OrderSettings, ledger: Ledger, books: Books, broker: Broker, drive: Drive
+    ) -> None:
         self._run = run
         self._settings = settings
         self._ledger = ledger
@@ -69,7 +73,7 @@ class OrderGateway:
         self._throttle = Throttle(settings)
         self._state: Callable[[str], tuple[TradingState, bool]] = lambda _strategy: (TradingState.HALTED, False)
 
-    # ------------------------------------------------------------------------------------------------------------ the outside
+    # ---------------------------------------------------------------------------------------------------- the outside
 
     def read_state_from(self, state: Callable[[str], tuple[TradingState, bool]]) -> None:
         """Give the gateway the trading state of a strategy as it is at the moment of sending: (state, may flatten)."""
@@ -86,7 +90,9 @@ class OrderGateway:
         return tuple(self._parents.values())
 
     def working_children(self) -> tuple[Child, ...]:
-        return tuple(parent.child for parent in self._parents.values() if parent.working is not None and parent.child is not None)
+        return tuple(
+            parent.child for parent in self._parents.values() if parent.working is not None and parent.child is not None
+        )
 
     def unresolved(self) -> tuple[Child, ...]:
         return tuple(child for child in self.working_children() if child.state is OrderState.UNRESOLVED)
@@ -100,15 +106,26 @@ class OrderGateway:
 
     def opening_of(self, strategy: str) -> Parent | None:
         """Return the live opening of a strategy; it is not asked again while one is at work."""
-        return next((item for item in self._parents.values() if item.strategy == strategy and item.is_opening and not item.is_done), None)
+        return next(
+            (
+                item
+                for item in self._parents.values()
+                if item.strategy == strategy and item.is_opening and not item.is_done
+            ),
+            None,
+        )
 
     def symbols_at_work(self) -> tuple[str, ...]:
-        return tuple(symbol for parent in self._parents.values() if not parent.is_done for symbol in parent.structure.symbols)
+        return tuple(
+            symbol for parent in self._parents.values() if not parent.is_done for symbol in parent.structure.symbols
+        )
 
-    # --------------------------------------------------------------------------------------------------------- 1 fold reports
+    # ------------------------------------------------------------------------------------------------- 1 fold reports
 
     def fold(self, now: datetime) -> None:
-        """Fold all queued reports into ledger, books and orders. Reports of orders that are not ours stay for reconciliation."""
+        """Fold all queued reports into ledger, books and orders. Reports of orders that are not ours stay for
+        reconciliation.
+        """
         touched: dict[str, tuple[Parent, Child]] = {}
         while self._queue:
             event = self._queue.popleft()
@@ -134,13 +151,27 @@ class OrderGateway:
             instrument = next(leg.instrument for leg in child.request.legs if leg.symbol == event.symbol)
             cash = self._books.cash_u6 - event.qty * event.price_u6 * instrument.multiplier - event.fee_u6
             self._ledger.append(
-                Kind.FILL, parent.strategy, now, fill=f"{child.id}#{child.fills}", order=child.id, trade=parent.trade,
-                symbol=event.symbol, qty=event.qty, price_u6=event.price_u6, mult=instrument.multiplier, fee_u6=event.fee_u6,
-                exec_time=event.exec_time, cash_after_u6=cash, pos_after=self._books.position(event.symbol) + event.qty, source="EVENT",
-            )  # fmt: skip
+                Kind.FILL,
+                parent.strategy,
+                now,
+                fill=f"{child.id}#{child.fills}",
+                order=child.id,
+                trade=parent.trade,
+                symbol=event.symbol,
+                qty=event.qty,
+                price_u6=event.price_u6,
+                mult=instrument.multiplier,
+                fee_u6=event.fee_u6,
+                exec_time=event.exec_time,
+                cash_after_u6=cash,
+                pos_after=self._books.position(event.symbol) + event.qty,
+                source="EVENT",
+            )
         elif event.status not in child.reported:
             child.reported.add(event.status)
-            self._ledger.append(Kind.ORDER_EVENT, parent.strategy, now, order=child.id, status=event.status.value, text=event.text)
+            self._ledger.append(
+                Kind.ORDER_EVENT, parent.strategy, now, order=child.id, status=event.status.value, text=event.text
+            )
         child.absorb(event)
 
     def _judge(self, parent: Parent, child: Child, now: datetime) -> None:
@@ -163,7 +194,13 @@ class OrderGateway:
         if not units:
             parent.failures += 1
         self._ledger.append(
-            Kind.ORDER_OUTCOME, parent.strategy, now, order=child.id, outcome=outcome.value, filled=units, left=child.request.units - units
+            Kind.ORDER_OUTCOME,
+            parent.strategy,
+            now,
+            order=child.id,
+            outcome=outcome.value,
+            filled=units,
+            left=child.request.units - units,
         )
         if parent.remaining <= 0:
             self._finish(parent, ParentEnd.FILLED, now)
@@ -193,9 +230,11 @@ class OrderGateway:
             self._drive(parent.trade, Trigger.PART, now)
 
     def _quarantine(self, event: BrokerEvent, cause: str, strategy: str, now: datetime) -> None:
-        self._ledger.append(Kind.EVENT_QUARANTINED, strategy, now, order=event.order, cause=cause, symbol=event.symbol, qty=event.qty)
+        self._ledger.append(
+            Kind.EVENT_QUARANTINED, strategy, now, order=event.order, cause=cause, symbol=event.symbol, qty=event.qty
+        )
 
-    # ------------------------------------------------------------------------------------------------------------- 2 openings
+    # ----------------------------------------------------------------------------------------------------- 2 openings
 
     def open(self, intent: Intent, snapshot: MarketSnapshot) -> None:
         """Start working a sized opening; INTENT and the allowing VERDICT stand in the ledger already."""
@@ -220,12 +259,20 @@ class OrderGateway:
         self._intents[(trade, purpose)] += 1
         return f"{trade}|{purpose.value}|{self._intents[(trade, purpose)]}"
 
-    # -------------------------------------------------------------------------------------------------------------- 3 closings
+    # ----------------------------------------------------------------------------------------------------- 3 closings
 
     def close(
-        self, trade: Trade, reason: Reason, ladder: Ladder, floor_cash: float | None, keep: frozenset[str], snapshot: MarketSnapshot
+        self,
+        trade: Trade,
+        reason: Reason,
+        ladder: Ladder,
+        floor_cash: float | None,
+        keep: frozenset[str],
+        snapshot: MarketSnapshot,
     ) -> None:
-        """Close what a trade holds, except bidless longs in keep. One closing parent per trade; a more urgent ladder replaces a calmer one."""
+        """Close what a trade holds, except bidless longs in keep. One closing parent per trade; a more urgent ladder
+        replaces a calmer one.
+        """
         now = snapshot.time
         opening = self.parent_of(trade.id, opening=True)
         if opening is not None:
@@ -256,9 +303,16 @@ class OrderGateway:
         return agreed
 
     def _start_closing(
-        self, trade: Trade, structure: Structure, units: int, purpose: Purpose, reason: Reason, ladder: Ladder,
-        floor_cash: float | None, snapshot: MarketSnapshot,
-    ) -> None:  # fmt: skip
+        self,
+        trade: Trade,
+        structure: Structure,
+        units: int,
+        purpose: Purpose,
+        reason: Reason,
+        ladder: Ladder,
+        floor_cash: float | None,
+        snapshot: MarketSnapshot,
+    ) -> None:
         now = snapshot.time
         intent_id = self.next_intent_id(trade.id, purpose)
         intent = Intent(IntentKind.CLOSE, trade.strategy, structure, ladder, trade.id, units, reason)
@@ -276,7 +330,9 @@ class OrderGateway:
             floor_cash=floor_cash,
             started=now,
             next_step_at=now,
-            ladder_end=now + timedelta(seconds=steps * self._settings.ladder_step_s) if calm else snapshot.session.close,
+            ladder_end=now + timedelta(seconds=steps * self._settings.ladder_step_s)
+            if calm
+            else snapshot.session.close,
         )
         self._parents[intent_id] = parent
 
@@ -294,10 +350,12 @@ class OrderGateway:
             self._start_closing(trade, structure, qty, Purpose.REPAIR, Reason.EXIT_RISK, Ladder.FLATTEN, None, snapshot)
             return
 
-    # ---------------------------------------------------------------------------------------------------- 4 work what is open
+    # -------------------------------------------------------------------------------------------- 4 work what is open
 
     def work(self, snapshot: MarketSnapshot) -> None:
-        """Move every parent one step if its time has come. Closings first, then openings in the order in which they began."""
+        """Move every parent one step if its time has come. Closings first, then openings in the order in which they
+        began.
+        """
         for parent in sorted(self._parents.values(), key=lambda item: (item.is_opening, item.started, item.intent_id)):
             if not parent.is_done:
                 self._work_parent(parent, snapshot)
@@ -317,7 +375,11 @@ class OrderGateway:
             return
         request = self._next_request(parent, snapshot)
         if child is not None:
-            if request is not None and request.net_cash == child.request.net_cash and request.legs == child.request.legs:
+            if (
+                request is not None
+                and request.net_cash == child.request.net_cash
+                and request.legs == child.request.legs
+            ):
                 parent.advance(self._settings.ladder_step_s, now)
                 return
             self._cancel(parent, child, now)
@@ -338,7 +400,9 @@ class OrderGateway:
         self._finish(parent, ParentEnd.NO_FILL, now)
 
     def _overdue(self, parent: Parent, child: Child, now: datetime) -> bool:
-        """No acknowledgement, or no confirmation of a cancel, within its time: the outcome is unknown and nothing is repeated."""
+        """No acknowledgement, or no confirmation of a cancel, within its time: the outcome is unknown and nothing is
+        repeated.
+        """
         if child.state is OrderState.SENT and now - child.sent_at >= timedelta(seconds=self._settings.ack_timeout_s):
             self._mark_unresolved(parent, child, now)
             return True
@@ -353,12 +417,17 @@ class OrderGateway:
         child.unresolved_at = now
         units = child.filled_units()
         self._ledger.append(
-            Kind.ORDER_OUTCOME, parent.strategy, now, order=child.id, outcome=OrderOutcome.UNRESOLVED.value, filled=units,
+            Kind.ORDER_OUTCOME,
+            parent.strategy,
+            now,
+            order=child.id,
+            outcome=OrderOutcome.UNRESOLVED.value,
+            filled=units,
             left=child.request.units - units,
-        )  # fmt: skip
+        )
         self._drive(parent.trade, Trigger.UNRESOLVED, now)
 
-    # ----------------------------------------------------------------------------------------------------- prices and sending
+    # --------------------------------------------------------------------------------------------- prices and sending
 
     def _next_request(self, parent: Parent, snapshot: MarketSnapshot) -> OrderRequest | None:
         """Return the order of the present ladder step, None where no price can be made now."""
@@ -386,8 +455,14 @@ class OrderGateway:
         )
 
     def _structure_now(self, parent: Parent) -> tuple[Structure, int]:
-        """The legs of the next child. A flattening that failed twice as a combo goes leg by leg, shorts (which it buys) first."""
-        if parent.purpose is Purpose.FLATTEN and parent.failures >= FLATTEN_COMBO_FAILURES and len(parent.structure.legs) > 1:
+        """The legs of the next child. A flattening that failed twice as a combo goes leg by leg, shorts (which it
+        buys) first.
+        """
+        if (
+            parent.purpose is Purpose.FLATTEN
+            and parent.failures >= FLATTEN_COMBO_FAILURES
+            and len(parent.structure.legs) > 1
+        ):
             trade = self._books.trade(parent.trade)
             for leg in sorted(parent.structure.legs, key=lambda item: -item.ratio):
                 left = abs(trade.legs.get(leg.symbol, 0))
@@ -451,10 +526,20 @@ class OrderGateway:
         request = child.request
         limit = {} if request.net_cash is None else {"limit_u6": to_u6(request.net_cash)}
         self._ledger.append(
-            Kind.ORDER_INTENT, parent.strategy, now, order=child.id, intent=parent.intent_id, trade=parent.trade,
-            purpose=parent.purpose.value, attempt=self._attempts[(parent.trade, parent.purpose)] + 1, type=request.type.value,
-            tif=request.tif.value, legs=[{"symbol": leg.symbol, "qty": leg.qty} for leg in request.legs], deadline=child.deadline, **limit,
-        )  # fmt: skip
+            Kind.ORDER_INTENT,
+            parent.strategy,
+            now,
+            order=child.id,
+            intent=parent.intent_id,
+            trade=parent.trade,
+            purpose=parent.purpose.value,
+            attempt=self._attempts[(parent.trade, parent.purpose)] + 1,
+            type=request.type.value,
+            tif=request.tif.value,
+            legs=[{"symbol": leg.symbol, "qty": leg.qty} for leg in request.legs],
+            deadline=child.deadline,
+            **limit,
+        )
         self._ledger.before_order()
         self._ledger.append(Kind.ORDER_SENT, parent.strategy, now, order=child.id)
 
@@ -469,7 +554,9 @@ class OrderGateway:
             purpose=parent.purpose,
             state=state,
             may_flatten=may_flatten,
-            approved_units=approved if structure is parent.structure else max(approved, abs(trade.legs.get(structure.symbols[0], 0))),
+            approved_units=approved
+            if structure is parent.structure
+            else max(approved, abs(trade.legs.get(structure.symbols[0], 0))),
             committed_units=parent.done_units if structure is parent.structure else 0,
             held={symbol: self._books.position(symbol) for symbol in structure.symbols},
             working=open_quantities((child.request.legs, child.filled) for child in self.working_children()),
@@ -481,11 +568,19 @@ class OrderGateway:
 
     def _refuse(self, parent: Parent, verdict: Verdict, now: datetime) -> None:
         self._ledger.append(
-            Kind.VERDICT, parent.strategy, now, intent=parent.intent_id, gate=Gate.INVARIANTS.value, allowed=False,
-            reason=verdict.reason.value, scale_e6=0, ages={}, detail=ledger_detail(verdict.detail),
-        )  # fmt: skip
+            Kind.VERDICT,
+            parent.strategy,
+            now,
+            intent=parent.intent_id,
+            gate=Gate.INVARIANTS.value,
+            allowed=False,
+            reason=verdict.reason.value,
+            scale_e6=0,
+            ages={},
+            detail=ledger_detail(verdict.detail),
+        )
 
-    # ---------------------------------------------------------------------------------------------------------------- cancels
+    # -------------------------------------------------------------------------------------------------------- cancels
 
     def _cancel(self, parent: Parent, child: Child, now: datetime) -> None:
         if child.cancel_at is None:
@@ -505,7 +600,12 @@ class OrderGateway:
     def cancel_openings(self, reason: Reason, now: datetime, strategy: str | None = None) -> None:
         """Cancel every working opening, or those of one strategy."""
         for parent in tuple(self._parents.values()):
-            if parent.is_opening and not parent.is_done and strategy in (None, parent.strategy) and parent.stopping is None:
+            if (
+                parent.is_opening
+                and not parent.is_done
+                and strategy in (None, parent.strategy)
+                and parent.stopping is None
+            ):
                 self._stop(parent, reason, now)
 
     def cancel_all(self, reason: Reason, now: datetime) -> None:
@@ -514,7 +614,7 @@ class OrderGateway:
             if not parent.is_done and parent.stopping is None:
                 self._stop(parent, reason, now)
 
-    # ------------------------------------------------------------------------------------------- after a doubt, after a restart
+    # --------------------------------------------------------------------------------- after a doubt, after a restart
 
     def settle_unresolved(self, order: str, outcome: OrderOutcome, now: datetime) -> None:
         """End an UNRESOLVED order by what the broker or reconciliation has shown."""

@@ -1,7 +1,7 @@
 """The edges of the core, as protocols: what it needs from a market feed, a broker and a store.
 
-`helpers/lean_market.py`, `helpers/lean_broker.py` and `helpers/lean_store.py` implement them on LEAN; nothing else reaches an order
-method.  Times are naive New York.  Every price may be None: absent is never replaced.
+`helpers/lean_market.py`, `helpers/lean_broker.py` and `helpers/lean_store.py` implement them on LEAN; nothing else
+reaches an order method.  Times are naive New York.  Every price may be None: absent is never replaced.
 """
 
 from __future__ import annotations
@@ -95,8 +95,9 @@ class TimeInForce(StrEnum):
 class OrderRequest:
     """One order as the gateway decided it.
 
-    legs carry the signed quantities of the whole order; units is their greatest common factor (> 0).  net_cash is the limit
-    per unit in points, + a credit to receive, - a debit to pay, None for a market order; it is on the tick grid already.
+    legs carry the signed quantities of the whole order; units is their greatest common factor (> 0).  net_cash is the
+    limit per unit in points, + a credit to receive, - a debit to pay, None for a market order; it is on the tick grid
+    already.
     """
 
     order: str
@@ -121,7 +122,9 @@ class BrokerOrder:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The broker's own figures: settled and unsettled cash in micro-dollars, its equity in USD, and its margin where it repeats."""
+    """The broker's own figures: settled and unsettled cash in micro-dollars, its equity in USD, and its margin where
+    it repeats.
+    """
 
     cash_u6: int
     unsettled_u6: int
@@ -139,7 +142,9 @@ class Broker(Protocol):
     def cancel(self, order: str) -> None: ...
 
     def position(self, symbol: str) -> int:
-        """Return the signed holding of one symbol, read by direct key (an expired contract is still there until it settles)."""
+        """Return the signed holding of one symbol, read by direct key (an expired contract is still there until it
+        settles).
+        """
 
     def positions(self) -> Mapping[str, int]:
         """Return all non-zero holdings by iterating; finds foreign ones. Meaningful in the session only."""

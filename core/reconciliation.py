@@ -1,7 +1,8 @@
 """Reconciliation: books and working orders against the broker's holdings and cash, in every step.
 
-Holdings are read by direct key over our own list, because the engine hides expired legs when one iterates; only the search for foreign positions iterates, in the
-session.  A break locks what it concerns and sends nothing; it unlocks itself after two clean steps.  Reconciling twice changes nothing (RC-P1).
+Holdings are read by direct key over our own list, because the engine hides expired legs when one iterates; only the
+search for foreign positions iterates, in the session.  A break locks what it concerns and sends nothing; it unlocks
+itself after two clean steps.  Reconciling twice changes nothing (RC-P1).
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ CASH = "CASH"
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What one comparison found: causes that hold, orders to ask the broker about, doubts it settled, triggers for trades, records."""
+    """What one comparison found: causes that hold, orders to ask the broker about, doubts it settled, triggers for
+    trades, records.
+    """
 
     causes: tuple[Cause, ...] = ()
     queries: tuple[str, ...] = ()
@@ -86,9 +89,11 @@ class Reconciler:
         queries, settled = self._doubts(unresolved, differences, now)
         return Reconciliation(self._causes(unresolved), queries, settled, tuple(triggers), tuple(notes))
 
-    # ------------------------------------------------------------------------------------------------------------- comparing
+    # ------------------------------------------------------------------------------------------------------ comparing
 
-    def _differences(self, snapshot: MarketSnapshot, explained: Mapping[str, int]) -> dict[str, tuple[Reason, int, int]]:
+    def _differences(
+        self, snapshot: MarketSnapshot, explained: Mapping[str, int]
+    ) -> dict[str, tuple[Reason, int, int]]:
         books = self._books
         found: dict[str, tuple[Reason, int, int]] = {}
         known = dict.fromkeys(books.positions())
@@ -112,13 +117,22 @@ class Reconciler:
 
     def _cash_difference(self, snapshot: MarketSnapshot, account: Account) -> tuple[int, int] | None:
         ours, theirs = self._books.cash_u6, account.cash_u6 + account.unsettled_u6
-        room = self._settings.cash_tolerance_usd * 1e6 + self._settings.cash_tolerance_fraction * abs(account.equity_usd) * 1e6
+        room = (
+            self._settings.cash_tolerance_usd * 1e6
+            + self._settings.cash_tolerance_fraction * abs(account.equity_usd) * 1e6
+        )
         return (ours, theirs) if abs(ours - theirs) > room else None
 
-    # ------------------------------------------------------------------------------------------------------ opening, clearing
+    # ---------------------------------------------------------------------------------------------- opening, clearing
 
     def _open(
-        self, symbol: str, reason: Reason, ours: int, theirs: int, notes: list[Note], triggers: list[tuple[str, Trigger]]
+        self,
+        symbol: str,
+        reason: Reason,
+        ours: int,
+        theirs: int,
+        notes: list[Note],
+        triggers: list[tuple[str, Trigger]],
     ) -> None:
         known = self._breaks.get(symbol)
         if known is not None and (known.book_qty, known.broker_qty) == (ours, theirs):
@@ -146,14 +160,20 @@ class Reconciler:
 
     @staticmethod
     def _note(symbol: str, ours: int, theirs: int, status: BreakStatus, locked: tuple[str, ...]) -> Note:
-        return Note(Kind.BREAK, "", {"symbol": symbol, "book_qty": ours, "broker_qty": theirs, "status": status.value, "locked": list(locked)})
+        return Note(
+            Kind.BREAK,
+            "",
+            {"symbol": symbol, "book_qty": ours, "broker_qty": theirs, "status": status.value, "locked": list(locked)},
+        )
 
-    # ---------------------------------------------------------------------------------------------------------------- doubts
+    # --------------------------------------------------------------------------------------------------------- doubts
 
     def _doubts(
         self, unresolved: Sequence[Child], differences: Mapping[str, tuple[Reason, int, int]], now: datetime
     ) -> tuple[tuple[str, ...], tuple[tuple[str, OrderOutcome], ...]]:
-        """Ask about every order in doubt; one that the broker does not know and that no difference betrays is LOST after its time."""
+        """Ask about every order in doubt; one that the broker does not know and that no difference betrays is LOST
+        after its time.
+        """
         queries: list[str] = []
         settled: list[tuple[str, OrderOutcome]] = []
         for child in unresolved:
@@ -173,10 +193,22 @@ class Reconciler:
             if known.reason is Reason.BREAK_CASH:
                 found.append(Cause("break.cash", TradingState.REDUCING, known.reason))
                 continue
-            found.append(Cause(f"break.{symbol}", TradingState.REDUCING, known.reason, scope=Scope.SYMBOL, subject=symbol))
+            found.append(
+                Cause(f"break.{symbol}", TradingState.REDUCING, known.reason, scope=Scope.SYMBOL, subject=symbol)
+            )
             for book in known.locked[1:]:
-                found.append(Cause(f"break.{symbol}", TradingState.REDUCING, known.reason, scope=Scope.BOOK, subject=book))
+                found.append(
+                    Cause(f"break.{symbol}", TradingState.REDUCING, known.reason, scope=Scope.BOOK, subject=book)
+                )
         for child in unresolved:
             strategy = child.id.split("|")[1].rsplit("-", 2)[0]
-            found.append(Cause(f"unresolved.{child.id}", TradingState.REDUCING, Reason.STRATEGY_LOCKED, scope=Scope.BOOK, subject=strategy))
+            found.append(
+                Cause(
+                    f"unresolved.{child.id}",
+                    TradingState.REDUCING,
+                    Reason.STRATEGY_LOCKED,
+                    scope=Scope.BOOK,
+                    subject=strategy,
+                )
+            )
         return tuple(found)

@@ -1,7 +1,8 @@
-"""What a step leaves in the ledger besides decisions and orders: the session, VIX, marks, the broker's statements, states, health.
+"""What a step leaves in the ledger besides decisions and orders: the session, VIX, marks, the broker's statements,
+states, health.
 
-MARK is written in each step while anything is held or works, else at open and close; the broker's statement at the start, after the fills or expiries of a step
-are all folded, and at open and close.
+MARK is written in each step while anything is held or works, else at open and close; the broker's statement at the
+start, after the fills or expiries of a step are all folded, and at open and close.
 """
 
 from __future__ import annotations
@@ -43,7 +44,13 @@ class Recorder:
     """Writes the records that nobody else owns."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, books: Books, broker: Broker, state: StateManager, margin: MarginManager
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        books: Books,
+        broker: Broker,
+        state: StateManager,
+        margin: MarginManager,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -59,41 +66,77 @@ class Recorder:
         self.session_closed = False
         self.contracts: Callable[[], Mapping[str, str]] = dict
 
-    # ----------------------------------------------------------------------------------------------------------------- header
+    # --------------------------------------------------------------------------------------------------------- header
 
-    def start_run(self, facts: RunFacts, initializer: ComponentInitializer, now: datetime, resumed_from: str | None) -> None:
+    def start_run(
+        self, facts: RunFacts, initializer: ComponentInitializer, now: datetime, resumed_from: str | None
+    ) -> None:
         """Write RUN_STARTED, the broker's first words and INIT_REPORT."""
         run = self._settings.run
         optional = {} if resumed_from is None else {"resumed_from": resumed_from}
         self._ledger.append(
-            Kind.RUN_STARTED, "", now, run=facts.run, schema=1, engine=facts.engine, engine_version=facts.engine_version, start=run.start,
-            end=run.end, code_hash=facts.code_hash, settings=self._settings.trading(), settings_hash=facts.settings_hash,
-            data_manifest=facts.data_manifest, seed=run.seed, mode=run.mode.value, account=self._settings.account.type.value,
-            brokerage=self._settings.account.brokerage.value, currency=self._settings.account.currency,
-            start_cash_u6=self._broker.account().cash_u6, holdings=self._holdings(self._broker.positions()), families={},
-            reasons=sorted(line.sentence for line in initializer.report() if line.error), **optional,
-        )  # fmt: skip
+            Kind.RUN_STARTED,
+            "",
+            now,
+            run=facts.run,
+            schema=1,
+            engine=facts.engine,
+            engine_version=facts.engine_version,
+            start=run.start,
+            end=run.end,
+            code_hash=facts.code_hash,
+            settings=self._settings.trading(),
+            settings_hash=facts.settings_hash,
+            data_manifest=facts.data_manifest,
+            seed=run.seed,
+            mode=run.mode.value,
+            account=self._settings.account.type.value,
+            brokerage=self._settings.account.brokerage.value,
+            currency=self._settings.account.currency,
+            start_cash_u6=self._broker.account().cash_u6,
+            holdings=self._holdings(self._broker.positions()),
+            families={},
+            reasons=sorted(line.sentence for line in initializer.report() if line.error),
+            **optional,
+        )
         self.statement(now)
         components = [
             {
-                "name": line.name, "tier": line.tier, "status": line.status.value, "error": line.error, "sentence": line.sentence,
+                "name": line.name,
+                "tier": line.tier,
+                "status": line.status.value,
+                "error": line.error,
+                "sentence": line.sentence,
                 "attempts": line.attempts,
             }
             for line in initializer.report()
-        ]  # fmt: skip
+        ]
         self._ledger.append(Kind.INIT_REPORT, "", now, components=components)
 
     def component(self, line: Report, now: datetime) -> None:
         self._ledger.append(
-            Kind.COMPONENT, "", now, name=line.name, status=line.status.value, error=line.error, sentence=line.sentence, attempts=line.attempts
+            Kind.COMPONENT,
+            "",
+            now,
+            name=line.name,
+            status=line.status.value,
+            error=line.error,
+            sentence=line.sentence,
+            attempts=line.attempts,
         )
 
-    # ---------------------------------------------------------------------------------------------------------------- session
+    # -------------------------------------------------------------------------------------------------------- session
 
     def open_session(self, session: Session, now: datetime) -> None:
         self._ledger.open_chunk()
         self._ledger.append(
-            Kind.SESSION_OPENED, "", now, date=session.day, open_time=session.open, close_time=session.close, half_day=session.half_day
+            Kind.SESSION_OPENED,
+            "",
+            now,
+            date=session.day,
+            open_time=session.open,
+            close_time=session.close,
+            half_day=session.half_day,
         )
         self.session_closed = False
         self._phase = None
@@ -108,13 +151,20 @@ class Recorder:
         equity = snapshot.equity_usd
         equity_u6 = {} if equity is None else {"equity_u6": to_u6(equity)}
         self._ledger.append(
-            Kind.SESSION_CLOSED, "", now, date=session.day, open_time=session.open, close_time=session.close, half_day=session.half_day,
-            cash_u6=self._books.cash_u6, **equity_u6,
-        )  # fmt: skip
+            Kind.SESSION_CLOSED,
+            "",
+            now,
+            date=session.day,
+            open_time=session.open,
+            close_time=session.close,
+            half_day=session.half_day,
+            cash_u6=self._books.cash_u6,
+            **equity_u6,
+        )
         self.session_closed = True
         self._ledger.flush(durable=True)
 
-    # ------------------------------------------------------------------------------------------------------------- every step
+    # ----------------------------------------------------------------------------------------------------- every step
 
     def observe(self, snapshot: MarketSnapshot, session: Session, phase: SessionPhase, board: StateBoard) -> None:
         """Write phase and VIX when they change, and the mark of this step."""
@@ -125,7 +175,7 @@ class Recorder:
         assert snapshot.vix is not None
         self._vix_record(snapshot.vix, snapshot.time, always=busy)
         at_open = phase.market_open and not self._marked_open and snapshot.time > session.open
-        if busy and not self.session_closed or at_open:
+        if (busy and not self.session_closed) or at_open:
             self._mark(snapshot)
             self._marked_open = True
 
@@ -155,10 +205,18 @@ class Recorder:
             if bar is not None:
                 px[underlying] = [0, 0, to_u6(bar.close), to_u6(bar.low), to_u6(bar.high)]
         self._ledger.append(
-            Kind.MARK, "", snapshot.time, px=px, halted=sorted(snapshot.halted), equity_u6=to_u6(snapshot.equity.usd),
-            engine_equity_u6=to_u6(snapshot.account.equity_usd), used_u6=to_u6(margin.used_usd), reserved_u6=to_u6(margin.reserved_usd),
-            t_loss_u6=to_u6(margin.t_loss_usd), c_loss_u6=to_u6(margin.c_loss_usd),
-        )  # fmt: skip
+            Kind.MARK,
+            "",
+            snapshot.time,
+            px=px,
+            halted=sorted(snapshot.halted),
+            equity_u6=to_u6(snapshot.equity.usd),
+            engine_equity_u6=to_u6(snapshot.account.equity_usd),
+            used_u6=to_u6(margin.used_usd),
+            reserved_u6=to_u6(margin.reserved_usd),
+            t_loss_u6=to_u6(margin.t_loss_usd),
+            c_loss_u6=to_u6(margin.c_loss_usd),
+        )
 
     def causes(self, snapshot: MarketSnapshot) -> tuple[Cause, ...]:
         """Return the causes that follow from our own valuation and from the feed."""
@@ -177,7 +235,14 @@ class Recorder:
             optional = {} if change.disposition is None else {"disposition": change.disposition.value}
             scope = change.scope.value if not change.subject else f"{change.scope.value}:{change.subject}"
             self._ledger.append(
-                Kind.TRADING_STATE, "", now, scope=scope, **{"from": change.before.name}, to=change.after.name, cause=change.cause, **optional
+                Kind.TRADING_STATE,
+                "",
+                now,
+                scope=scope,
+                **{"from": change.before.name},
+                to=change.after.name,
+                cause=change.cause,
+                **optional,
             )
 
     def notes(self, notes: Iterable[Note], now: datetime) -> None:
@@ -194,9 +259,11 @@ class Recorder:
         try:
             self._state.save_if_changed(snapshot.time, self.contracts())
         except LedgerError as error:
-            self._ledger.append(Kind.ALERT, "", snapshot.time, severity="CRITICAL", code="STATE_NOT_SAVED", text=str(error))
+            self._ledger.append(
+                Kind.ALERT, "", snapshot.time, severity="CRITICAL", code="STATE_NOT_SAVED", text=str(error)
+            )
 
-    # --------------------------------------------------------------------------------------------------------------- statements
+    # ----------------------------------------------------------------------------------------------------- statements
 
     def statement(self, now: datetime) -> None:
         """Write the broker's own words: cash, equity, and the holdings read by direct key over our list."""
@@ -205,16 +272,24 @@ class Recorder:
         held = {symbol: self._broker.position(symbol) for symbol in sorted(self._books.positions())}
         orders = sorted(order.order for order in self._broker.open_orders())
         self._ledger.append(
-            Kind.BROKER_STATEMENT, "", now, cash_u6=account.cash_u6, unsettled_u6=account.unsettled_u6, equity_u6=to_u6(account.equity_usd),
-            holdings=self._holdings(held), orders=orders,
-        )  # fmt: skip
+            Kind.BROKER_STATEMENT,
+            "",
+            now,
+            cash_u6=account.cash_u6,
+            unsettled_u6=account.unsettled_u6,
+            equity_u6=to_u6(account.equity_usd),
+            holdings=self._holdings(held),
+            orders=orders,
+        )
 
     def _holdings(self, held: Mapping[str, int]) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = []
         for symbol, qty in sorted(held.items()):
             if qty:
                 mult = self._books.instrument(symbol).multiplier if self._books.knows(symbol) else 1
-                rows.append({"symbol": symbol, "qty": qty, "price_u6": to_u6(self._broker.mark_price(symbol)), "mult": mult})
+                rows.append(
+                    {"symbol": symbol, "qty": qty, "price_u6": to_u6(self._broker.mark_price(symbol)), "mult": mult}
+                )
         return rows
 
     def end_run(self, now: datetime, reason: str, gateway: OrderGateway) -> None:
@@ -222,9 +297,14 @@ class Recorder:
             self.statement(now)
         account = self._broker.account()
         self._ledger.seal(
-            now, reason=reason, cash_u6=self._books.cash_u6, equity_u6=to_u6(account.equity_usd), fees_u6=self._books.fees_u6,
-            holdings=self._holdings(self._books.positions()), orders=sorted(child.id for child in gateway.working_children()),
-        )  # fmt: skip
+            now,
+            reason=reason,
+            cash_u6=self._books.cash_u6,
+            equity_u6=to_u6(account.equity_usd),
+            fees_u6=self._books.fees_u6,
+            holdings=self._holdings(self._books.positions()),
+            orders=sorted(child.id for child in gateway.working_children()),
+        )
 
 
 def _px(quote: Quote, last: float | None) -> list[int]:

@@ -1,4 +1,5 @@
-"""Recovery on start, paper and live: the ledger is replayed, the newest valid snapshot completes it, the broker is asked about what was under way.
+"""Recovery on start, paper and live: the ledger is replayed, the newest valid snapshot completes it, the broker is
+asked about what was under way.
 
 What cannot be explained is frozen, never guessed and never traded away; no order is ever repeated.
 """
@@ -13,7 +14,7 @@ from datetime import datetime, timedelta
 from math import gcd
 from typing import Any
 
-from core.books import Books, Trade
+from core.books import Books
 from core.eastern import from_utc_text
 from core.errors import LedgerError
 from core.ledger import GENESIS
@@ -21,7 +22,8 @@ from core.ledger_kinds import FIELDS, Kind
 from core.ledger_sink import read_chunks
 from core.order_gateway import OrderGateway
 from core.ports import OrderRequest, OrderType, Store, TimeInForce
-from core.vocabulary import IntentKind, Intent, Ladder, OrderLeg, OrderOutcome, Purpose, Structure, StructureName, Leg
+from core.trades import Trade
+from core.vocabulary import Intent, IntentKind, Ladder, Leg, OrderLeg, OrderOutcome, Purpose, Structure, StructureName
 from core.working_orders import Child, Parent
 
 
@@ -45,7 +47,8 @@ class Replay:
 def replay_ledger(store: Store, run: str, books: Books) -> Replay:
     """Fold every intact line of a run's chunks into books.
 
-    A torn tail (a last line that is not whole) is set aside; a break of the chain before the tail raises LedgerError: then nothing may be opened.
+    A torn tail (a last line that is not whole) is set aside; a break of the chain before the tail raises LedgerError:
+    then nothing may be opened.
     """
     lines, following = read_chunks(store, run)
     found = Replay(next_chunk=following)
@@ -94,16 +97,21 @@ def _fields(kind: Kind, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def take_over_orders(books: Books, gateway: OrderGateway, now: datetime) -> tuple[str, ...]:
-    """Hand every order of the earlier process to the gateway: ids are never used again, unfinished ones are resumed and asked about.
+    """Hand every order of the earlier process to the gateway: ids are never used again, unfinished ones are resumed
+    and asked about.
 
-    Returns the ids of the unfinished orders. One that the broker does not know becomes UNRESOLVED in the first step, and LOST after its time.
+    Returns the ids of the unfinished orders. One that the broker does not know becomes UNRESOLVED in the first step,
+    and LOST after its time.
     """
     gateway.remember(
-        ((order, trade, purpose, attempt) for order, (trade, purpose, attempt) in books.orders.items()), books.intents.values()
+        ((order, trade, purpose, attempt) for order, (trade, purpose, attempt) in books.orders.items()),
+        books.intents.values(),
     )
     unfinished = []
     for order, (trade_id, purpose, _attempt) in books.orders.items():
-        if books.order_outcomes.get(order, OrderOutcome.UNRESOLVED) is not OrderOutcome.UNRESOLVED or not books.has_trade(trade_id):
+        if books.order_outcomes.get(
+            order, OrderOutcome.UNRESOLVED
+        ) is not OrderOutcome.UNRESOLVED or not books.has_trade(trade_id):
             continue
         unfinished.append(order)
         gateway.adopt(*_resumed(books.trade(trade_id), order, purpose, books, now))
@@ -113,7 +121,9 @@ def take_over_orders(books: Books, gateway: OrderGateway, now: datetime) -> tupl
 
 
 def _resumed(trade: Trade, order: str, purpose: Purpose, books: Books, now: datetime) -> tuple[Parent, Child]:
-    """Return the parent and child of an order whose ladder has ended with its process: it is cancelled at the next step unless it filled."""
+    """Return the parent and child of an order whose ladder has ended with its process: it is cancelled at the next
+    step unless it filled.
+    """
     quantities = books.order_legs[order]
     legs = tuple(OrderLeg(books.instrument(symbol), qty) for symbol, qty in quantities.items())
     filled = dict(books.order_filled.get(order, {}))
@@ -123,9 +133,25 @@ def _resumed(trade: Trade, order: str, purpose: Purpose, books: Books, now: date
     kind = OrderType.COMBO_LIMIT if len(legs) > 1 else OrderType.LIMIT
     request = OrderRequest(order, kind, TimeInForce.DAY, legs, units, None)
     child = Child(request, now, now + timedelta(seconds=60), filled=filled)
-    intent = Intent(IntentKind.OPEN if purpose.adds_risk else IntentKind.CLOSE, trade.strategy, structure, Ladder.ENTRY, trade.id, units)
+    intent = Intent(
+        IntentKind.OPEN if purpose.adds_risk else IntentKind.CLOSE,
+        trade.strategy,
+        structure,
+        Ladder.ENTRY,
+        trade.id,
+        units,
+    )
     parent = Parent(
-        intent_id=f"{order}|resumed", intent=intent, purpose=purpose, structure=structure, units=units,
-        ladder=Ladder.ENTRY if purpose.adds_risk else Ladder.TARGET, floor_cash=None, started=now, next_step_at=now, ladder_end=now, children=1,
-    )  # fmt: skip
+        intent_id=f"{order}|resumed",
+        intent=intent,
+        purpose=purpose,
+        structure=structure,
+        units=units,
+        ladder=Ladder.ENTRY if purpose.adds_risk else Ladder.TARGET,
+        floor_cash=None,
+        started=now,
+        next_step_at=now,
+        ladder_end=now,
+        children=1,
+    )
     return parent, child

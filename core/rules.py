@@ -1,7 +1,7 @@
 """Rules and managers: the shape of everything that can refuse, scale, or demand an exit.
 
-A `Rule` is a value without state, clock or I/O; rules combine with `&`.  A `Manager` looks at every step, once, after the marks are made
-(`watch`), and offers rules and size bounds that read what the watch of this very step found.
+A `Rule` is a value without state, clock or I/O; rules combine with `&`.  A `Manager` looks at every step, once, after
+the marks are made (`watch`), and offers rules and size bounds that read what the watch of this very step found.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ class AllOf(Rule):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One cause of a trading state: who says so, over what, how bad. name identifies it (`breaker.daily`); gate is the gate that
-    refuses openings with `reason` for it (lifecycle where no gate owns it)."""
+    """One cause of a trading state: who says so, over what, how bad. name identifies it (`breaker.daily`); gate is
+    the gate that refuses openings with `reason` for it (lifecycle where no gate owns it).
+    """
 
     name: str
     state: TradingState
@@ -92,7 +93,9 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class SizeBound:
-    """Units that one limit leaves room for, and the reason when it is the smallest and below 1. units is exact, floored by the sizer."""
+    """Units that one limit leaves room for, and the reason when it is the smallest and below 1. units is exact,
+    floored by the sizer.
+    """
 
     name: str
     units: float
@@ -117,7 +120,9 @@ class Manager(Protocol):
 
 @dataclass(slots=True)
 class StepScale:
-    """Scale s of the step: vix_scale x the smallest of the managers' scales (never their product: one loss is counted once)."""
+    """Scale s of the step: vix_scale x the smallest of the managers' scales (never their product: one loss is counted
+    once).
+    """
 
     vix: float
     managers: dict[str, float] = field(default_factory=dict)

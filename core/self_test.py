@@ -1,7 +1,7 @@
 """The self-test: pure, run at start; its failure blocks entries only.
 
-It proves that the joints hold: every part has the members that others call, the trade table has no trap, the calendar covers the run, and every rule that reads the
-market refuses an empty one.
+It proves that the joints hold: every part has the members that others call, the trade table has no trap, the calendar
+covers the run, and every rule that reads the market refuses an empty one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def self_test(parts: Parts) -> tuple[str, ...]:
 
 def _contracts(parts: Parts) -> list[str]:
     found = []
-    for part, members in [(item, _MANAGER_MEMBERS) for item in parts.managers] + [(item, _STRATEGY_MEMBERS) for item in parts.strategies]:
+    for part, members in [(item, _MANAGER_MEMBERS) for item in parts.managers] + [
+        (item, _STRATEGY_MEMBERS) for item in parts.strategies
+    ]:
         lacking = [member for member in members if not hasattr(part, member)]
         if lacking:
             found.append(f"{type(part).__name__} lacks {', '.join(lacking)}, which the coordinator calls.")
@@ -61,11 +63,26 @@ def _empty_market(parts: Parts) -> list[str]:
 def _nothing() -> MarketSnapshot:
     day = date(2025, 1, 2)
     at = datetime.combine(day, time(10, 30))
-    session = Session(day, at - timedelta(hours=1), at + timedelta(hours=5), False, False, day - timedelta(days=1), day + timedelta(days=1))
+    session = Session(
+        day,
+        at - timedelta(hours=1),
+        at + timedelta(hours=5),
+        False,
+        False,
+        day - timedelta(days=1),
+        day + timedelta(days=1),
+    )
     return MarketSnapshot(
-        time=at, session=session, phase=SessionPhase.REGULAR, quotes={}, bars={}, opening=OpeningPrice(OpeningStatus.UNKNOWN), prior_close={},
-        listed={}, load_chain=lambda _root, _expiry: None,
-    )  # fmt: skip
+        time=at,
+        session=session,
+        phase=SessionPhase.REGULAR,
+        quotes={},
+        bars={},
+        opening=OpeningPrice(OpeningStatus.UNKNOWN),
+        prior_close={},
+        listed={},
+        load_chain=lambda _root, _expiry: None,
+    )
 
 
 def _anything() -> Intent:

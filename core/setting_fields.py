@@ -1,7 +1,8 @@
 """How a setting is declared, checked and read from text.
 
-LEAN hands parameters over as text only (its own conversion turns "false" into 1.0), so every value is parsed here, by the type of its field.
-A field carries its unit, its bounds and its source; a wrong name or value becomes one sentence, and all of them are reported at once.
+LEAN hands parameters over as text only (its own conversion turns "false" into 1.0), so every value is parsed here, by
+the type of its field. A field carries its unit, its bounds and its source; a wrong name or value becomes one
+sentence, and all of them are reported at once.
 """
 
 from __future__ import annotations
@@ -44,10 +45,16 @@ def choice(default: object, source: str, *, why: str = "") -> Any:
 
 
 class Section:
-    """Base of every section. Building one with a value out of bounds raises SettingsError with a ready sentence per field."""
+    """Base of every section. Building one with a value out of bounds raises SettingsError with a ready sentence per
+    field.
+    """
 
     def __post_init__(self) -> None:
-        sentences = [text for spec in dataclasses.fields(self) if (text := _out_of_bounds(type(self), spec, getattr(self, spec.name)))]  # type: ignore[arg-type]
+        sentences = [
+            text
+            for spec in dataclasses.fields(self)
+            if (text := _out_of_bounds(type(self), spec, getattr(self, spec.name)))
+        ]  # type: ignore[arg-type]
         if sentences:
             raise SettingsError(sentences)
 
@@ -171,7 +178,11 @@ def _read(kind: Any, text: str) -> object:
     if kind == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if kind == tuple[date, ...]:
-        return tuple(_converted(date.fromisoformat, part.strip(), "dates such as 2025-11-28, comma-separated") for part in text.split(",") if part)
+        return tuple(
+            _converted(date.fromisoformat, part.strip(), "dates such as 2025-11-28, comma-separated")
+            for part in text.split(",")
+            if part
+        )
     return text
 
 

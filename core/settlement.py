@@ -1,8 +1,9 @@
 """Expiry: what the broker settles in the night becomes EXPIRY in the ledger, at intrinsic value.
 
-The engine reports a settlement as one event per leg with price 0 and no tag, at 01:00 of the next calendar day; it is never a fill.  The value of a
-cash-settled contract is its intrinsic value at the index's last regular value of the expiry date, and the cash booked is checked by reconciliation
-against the cash that moved.  P&L belongs to the expiry date.
+The engine reports a settlement as one event per leg with price 0 and no tag, at 01:00 of the next calendar day; it is
+never a fill.  The value of a cash-settled contract is its intrinsic value at the index's last regular value of the
+expiry date, and the cash booked is checked by reconciliation against the cash that moved.  P&L belongs to the expiry
+date.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class Settlement:
             self._values[(underlying, date.fromisoformat(day))] = float(value)
 
     def fold(self, now: datetime) -> None:
-        """Write EXPIRY for every settled leg that a book holds; a leg of unknown value stays, and its symbol is named in `unknown`."""
+        """Write EXPIRY for every settled leg that a book holds; a leg of unknown value stays, and its symbol is named
+        in `unknown`.
+        """
         waiting: list[SettlementEvent] = []
         touched: dict[str, None] = {}
         while self._queue:
@@ -80,6 +83,12 @@ class Settlement:
         intrinsic = instrument.payoff(value)
         cash = to_u6(intrinsic) * held * instrument.multiplier
         self._ledger.append(
-            Kind.EXPIRY, book, event.time, symbol=instrument.symbol, qty=-held, result="WORTHLESS" if intrinsic == 0 else "CASH",
-            price_u6=to_u6(value), cash_u6=cash,
-        )  # fmt: skip
+            Kind.EXPIRY,
+            book,
+            event.time,
+            symbol=instrument.symbol,
+            qty=-held,
+            result="WORTHLESS" if intrinsic == 0 else "CASH",
+            price_u6=to_u6(value),
+            cash_u6=cash,
+        )

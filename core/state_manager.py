@@ -1,6 +1,8 @@
-"""Lifecycle: drives every trade through the one table, watches deadlines, counts faults of strategies, and keeps durable snapshots.
+"""Lifecycle: drives every trade through the one table, watches deadlines, counts faults of strategies, and keeps
+durable snapshots.
 
-A snapshot holds only what the ledger cannot say again: exit plans, contract identities, the latches of managers, settlement values.  Books come from the ledger.
+A snapshot holds only what the ledger cannot say again: exit plans, contract identities, the latches of managers,
+settlement values.  Books come from the ledger.
 """
 
 from __future__ import annotations
@@ -10,17 +12,21 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from core.books import Books, Trade
+from core.books import Books
+from core.errors import StateError
 from core.ledger import Ledger
 from core.ledger_kinds import Kind
 from core.reasons import Reason
 from core.session import SessionClock
-from core.settings import Mode, OrderSettings, StateSettings
+from core.settings import OrderSettings, StateSettings
 from core.state_slots import SlotStore
 from core.trade_machine import TradeState, Trigger, next_state
+from core.trades import Trade
 from core.vocabulary import ExitPlan, Intent, Verdict
 
-_QUIET = frozenset({Trigger.PART, Trigger.LEG, Trigger.FILLED, Trigger.CANCELLED, Trigger.FLAT, Trigger.EXIT_DUE, Trigger.UNRESOLVED})
+_QUIET = frozenset(
+    {Trigger.PART, Trigger.LEG, Trigger.FILLED, Trigger.CANCELLED, Trigger.FLAT, Trigger.EXIT_DUE, Trigger.UNRESOLVED}
+)
 """Triggers that may arrive once more for a state that has them behind it; they need no alert."""
 
 
@@ -39,7 +45,9 @@ class Remembers(Protocol):
 
 
 class _Faults:
-    """Faults of one strategy: three in thirty minutes make it MANAGE_ONLY; thirty clean minutes bring it back, at most twice a day."""
+    """Faults of one strategy: three in thirty minutes make it MANAGE_ONLY; thirty clean minutes bring it back, at
+    most twice a day.
+    """
 
     def __init__(self, settings: StateSettings) -> None:
         self._settings = settings
@@ -76,7 +84,13 @@ class StateManager:
     """Owner of trade states and of the snapshot."""
 
     def __init__(
-        self, settings: StateSettings, orders: OrderSettings, clock: SessionClock, ledger: Ledger, books: Books, slots: SlotStore | None
+        self,
+        settings: StateSettings,
+        orders: OrderSettings,
+        clock: SessionClock,
+        ledger: Ledger,
+        books: Books,
+        slots: SlotStore | None,
     ) -> None:
         """slots: where snapshots go; None in a backtest, which never loads what an earlier run has left."""
         self._settings = settings
@@ -93,7 +107,7 @@ class StateManager:
     def slots(self) -> SlotStore | None:
         return self._slots
 
-    # ------------------------------------------------------------------------------------------------------------- strategies
+    # ----------------------------------------------------------------------------------------------------- strategies
 
     def register(self, strategy: str) -> None:
         self._strategies[strategy] = _Faults(self._settings)
@@ -120,7 +134,7 @@ class StateManager:
         disabled = faults.state is StrategyState.DISABLED
         return Verdict.refuse(Reason.STRATEGY_DISABLED if disabled else Reason.STRATEGY_LOCKED, cause=faults.because)
 
-    # ----------------------------------------------------------------------------------------------------------------- trades
+    # --------------------------------------------------------------------------------------------------------- trades
 
     def plan(self, intent: Intent, now: datetime) -> None:
         """A sized intent has become a trade: store its exit plan and start its first deadline."""
@@ -130,7 +144,9 @@ class StateManager:
         self._write(trade, TradeState.PLANNED, Trigger.PLANNED, TradeState.PLANNED, now)
 
     def drive(self, trade_id: str, trigger: Trigger, now: datetime) -> TradeState:
-        """Apply a trigger by the table; returns the state afterwards. A pair that the table does not have changes nothing and is recorded."""
+        """Apply a trigger by the table; returns the state afterwards. A pair that the table does not have changes
+        nothing and is recorded.
+        """
         trade = self._books.trade(trade_id)
         after = next_state(trade.state, trigger, balanced_units=trade.units, unbalanced=trade.is_unbalanced)
         if after is None:
@@ -153,9 +169,15 @@ class StateManager:
     def _close(self, trade: Trade, now: datetime) -> None:
         reason = trade.exit_reason if trade.exit_reason is not None else Reason.EXPIRED
         self._ledger.append(
-            Kind.TRADE_CLOSED, trade.strategy, now, trade=trade.id, pnl_u6=trade.pnl_u6, fees_u6=trade.fees_u6,
-            risk_u6=trade.entry_risk_u6, reason=reason.value,
-        )  # fmt: skip
+            Kind.TRADE_CLOSED,
+            trade.strategy,
+            now,
+            trade=trade.id,
+            pnl_u6=trade.pnl_u6,
+            fees_u6=trade.fees_u6,
+            risk_u6=trade.entry_risk_u6,
+            reason=reason.value,
+        )
 
     def _deadline(self, trade: Trade, state: TradeState, now: datetime) -> datetime | None:
         settings = self._settings
@@ -176,16 +198,20 @@ class StateManager:
 
     def overdue(self, now: datetime) -> tuple[str, ...]:
         """Trades whose state has outlived its deadline at this step, in the order of their plans."""
-        return tuple(trade.id for trade in self._books.open_trades() if trade.deadline is not None and now >= trade.deadline)
+        return tuple(
+            trade.id for trade in self._books.open_trades() if trade.deadline is not None and now >= trade.deadline
+        )
 
-    # -------------------------------------------------------------------------------------------------------------- snapshots
+    # ------------------------------------------------------------------------------------------------------ snapshots
 
     def remember(self, name: str, part: Remembers) -> None:
         """Let a part's latches travel in the snapshot."""
         self._parts[name] = part
 
     def save_if_changed(self, now: datetime, contracts: Mapping[str, str]) -> None:
-        """Write the next slot when the ledger has grown since the last one. contracts: symbol text -> the broker's durable identity of it."""
+        """Write the next slot when the ledger has grown since the last one. contracts: symbol text -> the broker's
+        durable identity of it.
+        """
         if self._slots is None or self._ledger.seq == self._saved_seq:
             return
         body = {
@@ -193,7 +219,11 @@ class StateManager:
             "ledger_seq": self._ledger.seq,
             "ledger_head": self._ledger.head_hash,
             "contracts": dict(contracts),
-            "plans": {trade.id: plan_state(trade.exit_plan) for trade in self._books.open_trades() if trade.exit_plan is not None},
+            "plans": {
+                trade.id: plan_state(trade.exit_plan)
+                for trade in self._books.open_trades()
+                if trade.exit_plan is not None
+            },
             "parts": {name: dict(part.state()) for name, part in sorted(self._parts.items())},
         }
         slot, seq, digest = self._slots.save(body)
@@ -216,9 +246,6 @@ class StateManager:
         return tuple(missing)
 
 
-_TIMES = frozenset({"hard_exit", "flatten", "flat_by", "quiet_until"})
-
-
 def plan_state(plan: ExitPlan) -> dict[str, Any]:
     """Return an exit plan as JSON can hold it."""
     found: dict[str, Any] = {}
@@ -229,5 +256,13 @@ def plan_state(plan: ExitPlan) -> dict[str, Any]:
 
 
 def plan_of(state: Mapping[str, Any]) -> ExitPlan:
-    """Return the exit plan of `plan_state`."""
-    return ExitPlan(**{name: datetime.fromisoformat(value) if name in _TIMES and value is not None else value for name, value in state.items()})
+    """Return the exit plan of `plan_state`. Raises StateError for a field that this program does not know."""
+    unknown = sorted(set(state) - set(ExitPlan.__slots__))
+    if unknown:
+        raise StateError(f"exit plan: fields {', '.join(unknown)} are unknown to this program; the trade is frozen.")
+    times = {name for name, kind in ExitPlan.__annotations__.items() if "datetime" in str(kind)}
+    fields: dict[str, Any] = {
+        name: datetime.fromisoformat(value) if name in times and value is not None else value
+        for name, value in state.items()
+    }
+    return ExitPlan(**fields)

@@ -1,7 +1,8 @@
 """Two slots for the state, written in turn, so that a torn or lost write leaves the one before it whole.
 
-A slot is one line of header and one line of body, both JSON: {schema, seq, prev_hash, sha256, length, run, settings_hash}, then the body.  `durable` of the store returns
-only when the bytes would survive the process; the write itself is not atomic, which is why there are two.
+A slot is one line of header and one line of body, both JSON: {schema, seq, prev_hash, sha256, length, run,
+settings_hash}, then the body.  `durable` of the store returns only when the bytes would survive the process; the
+write itself is not atomic, which is why there are two.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Found:
 class SlotStore:
     """Reads and writes the two slots of one algorithm."""
 
-    def __init__(self, store: Store, run: str, settings_hash: str, max_bytes: int, prefix: str = "bulkhead/state") -> None:
+    def __init__(
+        self, store: Store, run: str, settings_hash: str, max_bytes: int, prefix: str = "bulkhead/state"
+    ) -> None:
         self._store = store
         self._run = run
         self._settings_hash = settings_hash
@@ -47,17 +50,26 @@ class SlotStore:
         return f"{self._prefix}-{slot}"
 
     def save(self, body: Mapping[str, Any]) -> tuple[str, int, str]:
-        """Write the next slot durably; returns (slot, seq, sha256 of the body). Raises LedgerError when the store does not take it."""
+        """Write the next slot durably; returns (slot, seq, sha256 of the body). Raises LedgerError when the store
+        does not take it.
+        """
         text = json.dumps(body, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode("ascii")).hexdigest()
         seq = self._seq + 1
         header = {
-            "schema": SCHEMA, "seq": seq, "prev_hash": self._head, "sha256": digest, "length": len(text), "run": self._run,
+            "schema": SCHEMA,
+            "seq": seq,
+            "prev_hash": self._head,
+            "sha256": digest,
+            "length": len(text),
+            "run": self._run,
             "settings_hash": self._settings_hash,
-        }  # fmt: skip
+        }
         payload = f"{json.dumps(header, sort_keys=True, separators=(',', ':'))}\n{text}\n".encode("ascii")
         if len(payload) > self._max_bytes:
-            raise LedgerError(f"{self.key(SLOTS[seq % 2])}: {len(payload)} bytes, at most {self._max_bytes} (state.snapshot_max_bytes).")
+            raise LedgerError(
+                f"{self.key(SLOTS[seq % 2])}: {len(payload)} bytes, at most {self._max_bytes} (state.snapshot_max_bytes)."
+            )
         slot = SLOTS[seq % 2]
         try:
             self._store.durable(self.key(slot), payload)
@@ -100,9 +112,13 @@ def _read(key: str, payload: bytes) -> tuple[dict[str, Any], Mapping[str, Any]]:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{key}: its header cannot be read ({error}). The other slot is used.") from error
     if schema > SCHEMA:
-        raise StateError(f"{key}: schema {schema}, this program knows {SCHEMA}. Run the newer program, or move the file away and adopt by hand.")
+        raise StateError(
+            f"{key}: schema {schema}, this program knows {SCHEMA}. Run the newer program, or move the file away and adopt by hand."
+        )
     text = lines[1]
     if len(text) != length or hashlib.sha256(text).hexdigest() != digest:
-        raise ValueError(f"{key}: half-written or altered ({len(text)} of {length} bytes, checksum differs). The other slot is used.")
+        raise ValueError(
+            f"{key}: half-written or altered ({len(text)} of {length} bytes, checksum differs). The other slot is used."
+        )
     body: Mapping[str, Any] = json.loads(text)
     return header, body

@@ -1,7 +1,8 @@
 """The pipeline of one step: fold, reconcile, watch, leave, enter, send, record.
 
-A step belongs to one closed minute.  Exits are asked first and bypass every limiter; entries run through the gates in their order.  One failing strategy or
-component is isolated and becomes close-only, loudly; in a backtest a programming error ends the run after the ledger is sealed.
+A step belongs to one closed minute.  Exits are asked first and bypass every limiter; entries run through the gates in
+their order.  One failing strategy or component is isolated and becomes close-only, loudly; in a backtest a
+programming error ends the run after the ledger is sealed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from core.books import Books, Trade
+from core.books import Books
 from core.component_initializer import ComponentInitializer
 from core.entry_pipeline import EntryPipeline, refuse_entry
 from core.exit_plans import Exit, ExitWatch
@@ -21,7 +22,7 @@ from core.marks import equity_mark
 from core.order_gateway import OrderGateway
 from core.ports import Broker, MarketFeed
 from core.reasons import EXIT_PRIORITY, Reason
-from core.reconciliation import Reconciliation, Reconciler
+from core.reconciliation import Reconciler, Reconciliation
 from core.recorder import Recorder
 from core.rules import Cause, ExitDemand, Manager, StepScale, Watch
 from core.session import SessionClock
@@ -29,6 +30,7 @@ from core.settings import Settings
 from core.settlement import Settlement
 from core.state_manager import StateManager
 from core.trade_machine import TradeState, Trigger
+from core.trades import Trade
 from core.trading_state import StateBoard
 from core.vocabulary import (
     BrokerEvent,
@@ -111,10 +113,12 @@ class StrategyCoordinator:
             self._parts.gateway.post(event)
 
     def is_due(self, now: datetime) -> bool:
-        """Tell whether a step is due at now: once per closed minute, from PRE_OPEN to a quarter of an hour after the close."""
+        """Tell whether a step is due at now: once per closed minute, from PRE_OPEN to a quarter of an hour after the
+        close.
+        """
         return self._last_step != now and self._parts.clock.phase(now) is not None
 
-    # ------------------------------------------------------------------------------------------------------------- the step
+    # ------------------------------------------------------------------------------------------------------- the step
 
     def step(self, now: datetime) -> None:
         parts = self._parts
@@ -182,10 +186,12 @@ class StrategyCoordinator:
         )
         return tuple(wanted)
 
-    # ----------------------------------------------------------------------------------------------------- 2 and 3: find out
+    # ---------------------------------------------------------------------------------------------- 2 and 3: find out
 
     def _settle_doubts(self, reconciliation: Reconciliation, now: datetime) -> None:
-        """An order in doubt is asked about; what the broker shows is folded, what it does not know is LOST after its time."""
+        """An order in doubt is asked about; what the broker shows is folded, what it does not know is LOST after its
+        time.
+        """
         parts = self._parts
         for order in reconciliation.queries:
             parts.gateway.query(order, now)
@@ -203,9 +209,16 @@ class StrategyCoordinator:
             self._parts.recorder.notes(watch.notes, snapshot.time)
         return found
 
-    def _apply_states(self, snapshot: MarketSnapshot, reconciliation: Reconciliation, watches: dict[str, Watch]) -> None:
+    def _apply_states(
+        self, snapshot: MarketSnapshot, reconciliation: Reconciliation, watches: dict[str, Watch]
+    ) -> None:
         parts = self._parts
-        causes: list[Cause] = [*parts.initializer.causes(), *reconciliation.causes, *parts.recorder.causes(snapshot), *parts.ledger.causes()]
+        causes: list[Cause] = [
+            *parts.initializer.causes(),
+            *reconciliation.causes,
+            *parts.recorder.causes(snapshot),
+            *parts.ledger.causes(),
+        ]
         for watch in watches.values():
             causes.extend(watch.causes)
         changes = self._board.replace(causes)
@@ -219,7 +232,7 @@ class StrategyCoordinator:
             if self._board.of(strategy.name)[0] is not TradingState.ACTIVE:
                 self._parts.gateway.cancel_openings(Reason.STATE_REDUCING, now, strategy.name)
 
-    # --------------------------------------------------------------------------------------------------------------- 4 leave
+    # -------------------------------------------------------------------------------------------------------- 4 leave
 
     def _leave(self, snapshot: MarketSnapshot, demands: Sequence[ExitDemand]) -> None:
         parts = self._parts
@@ -243,7 +256,11 @@ class StrategyCoordinator:
         parts = self._parts
         strategy = next((item for item in parts.strategies if item.name == trade.strategy), None)
         found: list[Exit] = []
-        own = parts.exits.judge(trade, snapshot) if strategy is None else strategy.leave(trade, snapshot, parts.books, parts.exits)
+        own = (
+            parts.exits.judge(trade, snapshot)
+            if strategy is None
+            else strategy.leave(trade, snapshot, parts.books, parts.exits)
+        )
         if own is not None:
             found.append(own)
         if demand is not None:
@@ -263,7 +280,7 @@ class StrategyCoordinator:
             parts.state.drive(trade.id, Trigger.EXIT_DUE, snapshot.time)
         parts.gateway.close(parts.books.trade(trade.id), due.reason, due.ladder, due.floor_cash, due.keep, snapshot)
 
-    # --------------------------------------------------------------------------------------------------------------- 5 enter
+    # -------------------------------------------------------------------------------------------------------- 5 enter
 
     def _enter(self, snapshot: MarketSnapshot, session: Session, scale: StepScale) -> None:
         for strategy in sorted(self._parts.strategies, key=lambda item: item.priority):
@@ -348,7 +365,7 @@ class StrategyCoordinator:
         parts.state.plan(intent, snapshot.time)
         parts.gateway.open(intent, snapshot)
 
-    # ------------------------------------------------------------------------------------------------------------ 6 and 7
+    # -------------------------------------------------------------------------------------------------------- 6 and 7
 
     def _send(self, snapshot: MarketSnapshot, phase: SessionPhase) -> None:
         gateway = self._parts.gateway

@@ -1,7 +1,8 @@
 """The trade machine: states, triggers, one table.
 
-Every state has an exit and a deadline; a pair that the table does not have is recorded as IGNORED_TRIGGER and changes nothing.  An exception (ERROR) never drops a
-position: only PLANNED reacts to it.  "settle" looks at the balanced units: some and balanced OPEN, unbalanced REPAIRING, none CANCELLED.
+Every state has an exit and a deadline; a pair that the table does not have is recorded as IGNORED_TRIGGER and changes
+nothing.  An exception (ERROR) never drops a position: only PLANNED reacts to it.  "settle" looks at the balanced
+units: some and balanced OPEN, unbalanced REPAIRING, none CANCELLED.
 """
 
 from __future__ import annotations
@@ -119,7 +120,9 @@ TABLE: Final[Mapping[tuple[TradeState, Trigger], Next]] = {
 
 
 def next_state(state: TradeState, trigger: Trigger, *, balanced_units: int, unbalanced: bool) -> TradeState | None:
-    """Return the next state, None where the table has no such pair (the trade stays, the trigger is recorded as ignored)."""
+    """Return the next state, None where the table has no such pair (the trade stays, the trigger is recorded as
+    ignored).
+    """
     found = TABLE.get((state, trigger))
     if found is None or isinstance(found, TradeState):
         return found
@@ -144,6 +147,8 @@ def traps() -> tuple[str, ...]:
                 stack.append(target)
         if not any(item.is_end for item in seen):
             found.append(f"{state} reaches no end")
-        if state is not S.PLANNED and not any(state in targets for other, targets in edges.items() if other is not state):
+        if state is not S.PLANNED and not any(
+            state in targets for other, targets in edges.items() if other is not state
+        ):
             found.append(f"{state} is reached from nowhere")
     return tuple(found)

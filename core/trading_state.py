@@ -1,7 +1,7 @@
 """The trading state: the worst of all causes, each with its own scope and its own release.
 
-Causes are collected anew in every step from components and managers; what is no longer said is released.  Nothing here remembers a cause: whoever
-latches one (the circuit breaker) says so again until it lets go.
+Causes are collected anew in every step from components and managers; what is no longer said is released.  Nothing
+here remembers a cause: whoever latches one (the circuit breaker) says so again until it lets go.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class StateBoard:
         return next(cause for cause in self._causes if cause.state is TradingState.HALTED)
 
     def refusal(self, gate: Gate, strategy: str, symbols: Iterable[str] = ()) -> Verdict | None:
-        """Return the refusal that a gate owns: the reason of its own causes; lifecycle answers for all that no gate owns."""
+        """Return the refusal that a gate owns: the reason of its own causes; lifecycle answers for all that no gate
+        owns.
+        """
         wanted = frozenset(symbols)
         for cause in self._causes:
             concerns = (

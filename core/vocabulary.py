@@ -3,9 +3,9 @@
 Units: prices in points of the instrument (USD per share or index point), money in USD unless a name ends in `_u6`
 (integer micro-dollars, exact), quantities in whole signed contracts or shares (buy +), times naive New York.
 
-Sign of a price.  A structure is traded as its legs say (ratio + bought, - sold).  Its **net cash** is what one unit brings in
-points: + for a sale (credit), - for a purchase (debit).  Every ladder, limit and comparison is done in net cash, so that one
-formula serves both sides; only the broker edge turns it into the broker's convention.
+Sign of a price.  A structure is traded as its legs say (ratio + bought, - sold).  Its **net cash** is what one unit
+brings in points: + for a sale (credit), - for a purchase (debit).  Every ladder, limit and comparison is done in net
+cash, so that one formula serves both sides; only the broker edge turns it into the broker's convention.
 """
 
 from __future__ import annotations
@@ -195,15 +195,15 @@ FAMILY: Final[Mapping[str, Mapping[str, int]]] = {"LONG": LONG_FAMILY, "INVERSE"
 """The only registry of the ETF family: side -> symbol -> leverage."""
 
 
-# ------------------------------------------------------------------------------------------------ instruments, structures
+# -------------------------------------------------------------------------------------------- instruments, structures
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Instrument:
     """One contract or share line.
 
-    symbol is the broker's text for it (a ticker, or the 21 characters of OSI); underlying the ticker whose price moves it
-    (SPX for SPXW); multiplier USD per point; tick the price increment of an order in points.
+    symbol is the broker's text for it (a ticker, or the 21 characters of OSI); underlying the ticker whose price
+    moves it (SPX for SPXW); multiplier USD per point; tick the price increment of an order in points.
     """
 
     symbol: str
@@ -280,7 +280,9 @@ class Structure:
             raise VocabularyError(f"{self.name}: a symbol stands in it twice ({', '.join(sorted(symbols))})")
         for leg in self.legs:
             if type(leg.ratio) is not int or leg.ratio == 0:
-                raise VocabularyError(f"{self.name}: ratio {leg.ratio!r} of {leg.symbol}: expected a whole number other than 0")
+                raise VocabularyError(
+                    f"{self.name}: ratio {leg.ratio!r} of {leg.symbol}: expected a whole number other than 0"
+                )
         if math.gcd(*(leg.ratio for leg in self.legs)) != 1:
             raise VocabularyError(f"{self.name}: the ratios have a common factor; put it into the quantity")
         if len({leg.instrument.multiplier for leg in self.legs}) != 1:
@@ -329,10 +331,11 @@ class Structure:
         return Structure(self.name, tuple(Leg(leg.instrument, -leg.ratio) for leg in self.legs))
 
     def worst_payoff(self) -> float | None:
-        """Return the lowest value in points of one unit at its single expiry, None where it has no floor or several expiries.
+        """Return the lowest value in points of one unit at its single expiry, None where it has no floor or several
+        expiries.
 
-        The value of a set of options at expiry is piecewise linear in the underlying, so that its minimum lies at 0, at a
-        strike, or at infinity when the net number of calls is negative (then there is no floor).
+        The value of a set of options at expiry is piecewise linear in the underlying, so that its minimum lies at 0,
+        at a strike, or at infinity when the net number of calls is negative (then there is no floor).
         """
         if len(self.expiries) > 1:
             return None
@@ -352,7 +355,9 @@ class Structure:
         return None if floor is None else max(0.0, -(floor + net_cash))
 
     def breakevens(self, net_cash: float) -> tuple[float, ...]:
-        """Return the underlying prices, ascending, at which one unit opened for net_cash neither wins nor loses at expiry."""
+        """Return the underlying prices, ascending, at which one unit opened for net_cash neither wins nor loses at
+        expiry.
+        """
         corners = sorted({0.0, *(leg.instrument.strike for leg in self.legs if leg.instrument.kind is Kind.OPTION)})
         corners.append(corners[-1] * 2 + 1.0)
         found: list[float] = []
@@ -365,12 +370,14 @@ class Structure:
         return tuple(found)
 
 
-# ---------------------------------------------------------------------------------------------------- verdicts and intents
+# ----------------------------------------------------------------------------------------------- verdicts and intents
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An answer: allowed or not, and why.  scale (0, 1] multiplies the size of what is allowed; until says when to ask again."""
+    """An answer: allowed or not, and why.  scale (0, 1] multiplies the size of what is allowed; until says when to
+    ask again.
+    """
 
     allowed: bool
     reason: Reason
@@ -403,7 +410,8 @@ class UnitRisk:
     """What one unit, opened at its worst ladder price, can cost.  USD, all >= 0; None where the basis does not need it.
 
     max_loss includes fees; t_loss and c_loss are the losses in the ordinary and the crash shocks; margin is our own;
-    stressed_margin the same after the worst shock (equal for finite structures); delta_usd is signed, at current Greeks.
+    stressed_margin the same after the worst shock (equal for finite structures); delta_usd is signed, at current
+    Greeks.
     """
 
     basis: RiskBasis
@@ -423,10 +431,11 @@ class UnitRisk:
 
 @dataclass(frozen=True, slots=True)
 class ExitPlan:
-    """How a trade is left without its strategy's code: stored with the trade, read by the gateway's owner when all else fails.
+    """How a trade is left without its strategy's code: stored with the trade, read by the gateway's owner when all
+    else fails.
 
-    entry_cash is the net cash per unit of the average fill (points); stop_cash and target_cash the net cash of closing (points,
-    a cost is negative) at or beyond which the trade is left.  Times are naive New York.
+    entry_cash is the net cash per unit of the average fill (points); stop_cash and target_cash the net cash of
+    closing (points, a cost is negative) at or beyond which the trade is left.  Times are naive New York.
     """
 
     hard_exit: datetime
@@ -486,7 +495,8 @@ class OrderLeg:
 class BrokerEvent:
     """One report about one leg of one of our orders, as the broker edge saw it.
 
-    order is the tag; qty and price_u6, fee_u6 are of this event alone (qty 0 where nothing filled); exec_time naive New York.
+    order is the tag; qty and price_u6, fee_u6 are of this event alone (qty 0 where nothing filled); exec_time naive
+    New York.
     """
 
     order: str
@@ -501,7 +511,9 @@ class BrokerEvent:
 
 @dataclass(frozen=True, slots=True)
 class SettlementEvent:
-    """The broker settled an expired contract: qty is the change of position (+1 removes a short), underlying_price in points."""
+    """The broker settled an expired contract: qty is the change of position (+1 removes a short), underlying_price in
+    points.
+    """
 
     symbol: str
     qty: int

@@ -1,7 +1,8 @@
 """Orders at work: one parent is one intent, a child is one order of it.
 
-A child's state follows from what its legs report, in whatever sequence the reports arrive (FILLED may come before SUBMITTED); it is judged only
-when all legs are terminal.  UNRESOLVED is not an end: the broker's answer is unknown, the reservation stays, and nothing is repeated.
+A child's state follows from what its legs report, in whatever sequence the reports arrive (FILLED may come before
+SUBMITTED); it is judged only when all legs are terminal.  UNRESOLVED is not an end: the broker's answer is unknown,
+the reservation stays, and nothing is repeated.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class Child:
         return next((leg.qty for leg in self.request.legs if leg.symbol == symbol), 0)
 
     def misfit(self, event: BrokerEvent) -> str | None:
-        """Return why an event cannot belong to this order: foreign symbol, wrong side, overfill, or a fill after the end."""
+        """Return why an event cannot belong to this order: foreign symbol, wrong side, overfill, or a fill after the
+        end.
+        """
         ordered = self.ordered(event.symbol)
         if ordered == 0:
             return "SYMBOL"

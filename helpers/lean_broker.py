@@ -1,13 +1,14 @@
 """The broker side of the LEAN edge: the only file that calls an order method.
 
-Signs.  The core speaks in net cash per unit.  Net cash received is a sale: the legs are written as the inverse of what we trade, with quantity -n and
-limit +credit.  Net cash paid is a purchase: legs as we trade them, +n, limit +debit.  So the limit is always above 0; LEAN accepts a wrong sign in silence
-and fills it at once, and brokers differ on negative limits.
+Signs.  The core speaks in net cash per unit.  Net cash received is a sale: the legs are written as the inverse of
+what we trade, with quantity -n and limit +credit.  Net cash paid is a purchase: legs as we trade them, +n, limit
++debit.  So the limit is always above 0; LEAN accepts a wrong sign in silence and fills it at once, and brokers differ
+on negative limits.
 """
 
 from __future__ import annotations
 
-from AlgorithmImports import *  # noqa: F403
+from AlgorithmImports import *
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -33,13 +34,15 @@ class LeanBroker:
     """`core.ports.Broker` over the algorithm's order methods, portfolio and transactions."""
 
     def __init__(self, algorithm: QCAlgorithm, market: LeanMarket, *, margin_repeats: bool) -> None:
-        """margin_repeats: whether the engine's margin may be read (live and paper; in a backtest it differs between identical runs)."""
+        """margin_repeats: whether the engine's margin may be read (live and paper; in a backtest it differs between
+        identical runs).
+        """
         self._algorithm = algorithm
         self._market = market
         self._margin_repeats = margin_repeats
         self._tickets: dict[str, list[OrderTicket]] = {}
 
-    # --------------------------------------------------------------------------------------------------------------- orders
+    # --------------------------------------------------------------------------------------------------------- orders
 
     def send(self, request: OrderRequest) -> list[BrokerEvent]:
         """Send one order. Returns the refusals that LEAN states only in the ticket; everything else arrives as an event."""
@@ -52,7 +55,9 @@ class LeanBroker:
             ratio_sign = -1 if sale else 1
             legs = [Leg.create(self._lean(leg.symbol), ratio_sign * leg.qty // request.units) for leg in request.legs]
             units = -request.units if sale else request.units
-            tickets = list(algorithm.combo_limit_order(legs, units, abs(request.net_cash), tag=tag, order_properties=properties))
+            tickets = list(
+                algorithm.combo_limit_order(legs, units, abs(request.net_cash), tag=tag, order_properties=properties)
+            )
         else:
             leg = request.legs[0]
             symbol = self._lean(leg.symbol)
@@ -93,7 +98,7 @@ class LeanBroker:
             self._tickets[order] = known
         return known
 
-    # ------------------------------------------------------------------------------------------------------------- positions
+    # ------------------------------------------------------------------------------------------------------ positions
 
     def position(self, symbol: str) -> int:
         lean = self._market.symbol(symbol)
@@ -122,7 +127,7 @@ class LeanBroker:
             float(portfolio.margin_remaining) if self._margin_repeats else None,
         )
 
-    # ---------------------------------------------------------------------------------------------------------- order queries
+    # -------------------------------------------------------------------------------------------------- order queries
 
     def open_orders(self) -> Iterable[BrokerOrder]:
         tags = dict.fromkeys(str(order.tag) for order in self._algorithm.transactions.get_open_orders())
@@ -146,7 +151,7 @@ class LeanBroker:
             fees,
         )
 
-    # ---------------------------------------------------------------------------------------------------------------- events
+    # --------------------------------------------------------------------------------------------------------- events
 
     def translate(self, event: OrderEvent) -> BrokerEvent | SettlementEvent:
         """Turn LEAN's event into ours. Settlement of an expired contract has price 0 and no tag: it is never a fill."""
@@ -158,12 +163,21 @@ class LeanBroker:
         status = _STATUS[int(event.status)]
         price = to_u6(float(event.fill_price)) if event.fill_quantity != 0 else 0
         fee = to_u6(float(event.order_fee.value.amount))
-        return BrokerEvent(str(order.tag), text, status, int(event.fill_quantity), price, fee, now, str(event.message or ""))
+        return BrokerEvent(
+            str(order.tag), text, status, int(event.fill_quantity), price, fee, now, str(event.message or "")
+        )
 
 
 def _worst(statuses: list[Status]) -> Status:
     """The status of a group: invalid if one leg is, final only when all legs are."""
-    for status in (Status.INVALID, Status.SUBMITTED, Status.UPDATED, Status.CANCEL_PENDING, Status.PARTIAL, Status.CANCELLED):
+    for status in (
+        Status.INVALID,
+        Status.SUBMITTED,
+        Status.UPDATED,
+        Status.CANCEL_PENDING,
+        Status.PARTIAL,
+        Status.CANCELLED,
+    ):
         if status in statuses:
             return status
     return Status.FILLED

@@ -1,12 +1,13 @@
 """The market side of the LEAN edge: turns a slice into the core's feed, and LEAN symbols into instruments and back.
 
-All subscriptions are made with `fill_forward=False`: what stands in a slice is real, what does not is missing, and its age grows.  Quotes come from
-`slice.quote_bars` and the slice's chains only, because `security.bid_price` keeps an old bid when the bid is gone.
+All subscriptions are made with `fill_forward=False`: what stands in a slice is real, what does not is missing, and
+its age grows.  Quotes come from `slice.quote_bars` and the slice's chains only, because `security.bid_price` keeps an
+old bid when the bid is gone.
 """
 
 from __future__ import annotations
 
-from AlgorithmImports import *  # noqa: F403  LEAN's own convention; the imports below win over what the star brings
+from AlgorithmImports import *
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -34,7 +35,7 @@ class LeanMarket:
         self._slice_time = datetime.min
         self._halted: frozenset[str] = frozenset()
 
-    # ------------------------------------------------------------------------------------------- subscriptions, identities
+    # -------------------------------------------------------------------------------------- subscriptions, identities
 
     def add_share(self, ticker: str, symbol: Symbol) -> None:
         self._symbols[ticker] = symbol
@@ -86,7 +87,9 @@ class LeanMarket:
         return instrument
 
     def securities_changed(self, changes: SecurityChanges, today: date) -> None:
-        """Follow the daily universe: LEAN says nothing when the prior day's file is missing, so silence must be visible here."""
+        """Follow the daily universe: LEAN says nothing when the prior day's file is missing, so silence must be
+        visible here.
+        """
         for security in changes.added_securities:
             symbol = security.symbol
             root = self._root(symbol)
@@ -105,7 +108,7 @@ class LeanMarket:
         root = str(symbol.id.symbol)
         return root if root in self._listed and not symbol.is_canonical() else None
 
-    # ------------------------------------------------------------------------------------------------------------ one minute
+    # ----------------------------------------------------------------------------------------------------- one minute
 
     def absorb(self, data: Slice) -> None:
         self._slice = data
@@ -186,7 +189,7 @@ class LeanMarket:
     def halted(self) -> frozenset[str]:
         return self._halted
 
-    # --------------------------------------------------------------------------------------------------------------- history
+    # -------------------------------------------------------------------------------------------------------- history
 
     def minute_history(self, symbol: str, since: datetime) -> Sequence[RawBar]:
         lean = self._symbols.get(symbol)
@@ -200,7 +203,8 @@ class LeanMarket:
         if lean is None:
             return ()
         midnight = datetime.combine(self.time.date(), datetime.min.time())
-        # Two calendar days a session cover weekends and holidays; LEAN's own counting of daily bars would include today's.
+        # Two calendar days a session cover weekends and holidays; LEAN's own counting of daily bars would include
+        # today's.
         since = midnight - timedelta(days=2 * sessions + 10)
         bars = self._algorithm.history[TradeBar](lean, since, midnight, Resolution.DAILY, fill_forward=False)
         return tuple(_raw(bar) for bar in bars)[-sessions:]

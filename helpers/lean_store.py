@@ -1,8 +1,10 @@
-"""The object-store side of the LEAN edge. Payloads are ASCII text, because that is the one form all four places keep alike."""
+"""The object-store side of the LEAN edge. Payloads are ASCII text, because that is the one form all four places keep
+alike.
+"""
 
 from __future__ import annotations
 
-from AlgorithmImports import *  # noqa: F403
+from AlgorithmImports import *
 
 from collections.abc import Sequence
 

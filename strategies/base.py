@@ -1,4 +1,6 @@
-"""What a strategy is: a story, an entry window, an entry, an exit.  It wants; it never orders, and it keeps no position of its own."""
+"""What a strategy is: a story, an entry window, an entry, an exit.  It wants; it never orders, and it keeps no
+position of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,9 @@ from core.ports import OrderType
 from core.vocabulary import Intent, Verdict
 
 if TYPE_CHECKING:
-    from core.books import Books, Trade
+    from core.books import Books
     from core.exit_plans import Exit, ExitWatch
+    from core.trades import Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,9 @@ class Strategy(ABC):
 
     @abstractmethod
     def watches(self, session: Session) -> date | None:
-        """Return the expiry whose chain must be followed from the open on (spread medians), None where none is needed today."""
+        """Return the expiry whose chain must be followed from the open on (spread medians), None where none is needed
+        today.
+        """
 
     @abstractmethod
     def enter(self, snapshot: MarketSnapshot, books: Books) -> Intent | Verdict:
