@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from engine.enums import MARKET_CODES, MARKET_NAMES, OptionRight, OptionStyle, SecurityType
@@ -34,8 +35,10 @@ _NEGATIVE_STRIKE_BIT: Final = 1 << 19
 _STRIKE_SCALE: Final = 6
 _RIGHTS: Final = (OptionRight.CALL, OptionRight.PUT)
 _STYLES: Final = (OptionStyle.AMERICAN, OptionStyle.EUROPEAN)
+_SECURITY_TYPES: Final = {int(kind): kind for kind in SecurityType}
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_PAIRS: Final = tuple(high + low for high in _DIGITS for low in _DIGITS)
 _OSI: Final = re.compile(r"^([A-Z0-9.]+)\s*(\d{6})([CP])(\d{8})$", re.IGNORECASE)
 
 # Common/Securities/IndexOption/IndexOptionSymbol.cs
@@ -339,7 +342,12 @@ def osi_ticker(root: str, expiry: date, right: OptionRight, strike: float) -> st
     """Return the 21-character option ticker: root padded to 6, yymmdd, C or P, strike in 8 digits of 1/1000."""
     if len(root) > 5:
         root += " "
-    return f"{root:<6}{expiry:%y%m%d}{'CP'[right]}{round(strike * 1000):08d}"
+    return f"{root:<6}{_yymmdd(expiry)}{'CP'[right]}{round(strike * 1000):08d}"
+
+
+@lru_cache(maxsize=4096)
+def _yymmdd(day: date) -> str:
+    return f"{day:%y%m%d}"
 
 
 # -- packing ----------------------------------------------------------------------------------------------------------
@@ -412,9 +420,9 @@ def _unpack(symbol: str, properties: int, underlying: SecurityIdentifier | None)
     if known is not None:
         return known
     try:
-        security_type = SecurityType(properties % 100)
+        security_type = _SECURITY_TYPES[properties % 100]
         market = MARKET_NAMES[properties // _MARKET_OFFSET % 1_000]
-    except (ValueError, KeyError):
+    except KeyError:
         raise SymbolError(
             f"security identifier = {text!r}: expected a security type and a market that LEAN knows. "
             "Use str(symbol.id) of an existing symbol."
@@ -439,6 +447,7 @@ def _unpack(symbol: str, properties: int, underlying: SecurityIdentifier | None)
     return sid
 
 
+@lru_cache(maxsize=8192)
 def _scaled_strike(strike: float) -> tuple[int, int]:
     if strike == 0.0:
         return 0, 0
@@ -456,13 +465,11 @@ def _scaled_strike(strike: float) -> tuple[int, int]:
 
 
 def _to_base36(number: int) -> str:
-    if number == 0:
-        return "0"
-    out: list[str] = []
+    out = ""
     while number:
-        number, digit = divmod(number, 36)
-        out.append(_DIGITS[digit])
-    return "".join(reversed(out))
+        number, pair = divmod(number, 1296)
+        out = _PAIRS[pair] + out
+    return out.lstrip("0") or "0"
 
 
 def _from_base36(text: str, whole: str) -> int:
