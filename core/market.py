@@ -210,6 +210,12 @@ class EquityMark:
 
 
 ChainLoader = Callable[[str, date], Chain | None]
+Modeller = Callable[[Instrument], float | None]
+
+
+def no_model(_instrument: Instrument) -> float | None:
+    """The model that knows nothing: every value is unknown."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +240,10 @@ class MarketSnapshot:
     rv20: float | None = None
     feed_silent_s: float = 0.0
     halted: frozenset[str] = frozenset()
+    last_good: Mapping[str, Quote] = field(default_factory=dict)
     settlement_price: Mapping[str, float] = field(default_factory=dict)
+    past_settlement_price: Mapping[tuple[str, date], float] = field(default_factory=dict)
+    model_price: Modeller = no_model
     vix: VixReading | None = None
     account: Account | None = None
     equity: EquityMark | None = None

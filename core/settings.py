@@ -64,6 +64,7 @@ class SessionSettings(Section):
 
     section: ClassVar[str] = "session"
     anchor: str = choice("SPY", "E: index entries say 16:15, the deadline is ours")
+    closed_days: tuple[date, ...] = choice((), "closings that the exchange announced after the calendar was written")
     pre_open_min: int = number(30, "minutes before O", "risk.md 3", low=1, high=240)
     opening_min: int = number(5, "minutes after O", "risk.md 3", low=1, high=60)
     late_min: int = number(30, "minutes before X", "M", low=5, high=120)

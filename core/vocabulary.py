@@ -443,8 +443,11 @@ class ExitPlan:
     flat_by: datetime
     stop_cost_multiple: float | None = None
     target_fraction: float | None = None
-    confirm_min: int = 1
+    confirm_min: int = 3
+    touched_confirm_min: int | None = None
     vix_exit: float | None = None
+    invalid_min: int = 5
+    quiet_min: int = 15
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,165 @@
+"""Where in the trading day we are, and what the day opened at.
+
+Everything hangs on the open O and the close X of the anchor exchange, so that deadlines follow early closes; the wall
+clock is never asked.  Times are naive New York.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from itertools import count
+
+from core import nyse_calendar
+from core.market import OpeningPrice, OpeningStatus, Session
+from core.ports import MarketFeed, RawBar
+from core.settings import SessionSettings
+from core.vocabulary import SessionPhase
+
+_DAY = timedelta(days=1)
+FIRST_CLOSES = 5
+"""The opening price is judged against the mean of so many first minute closes (risk.md 3)."""
+
+
+class SessionClock:
+    """Sessions and session phases of the anchor exchange. Remembers only what it computed from the calendar."""
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self._settings = settings
+        self._closed_days = frozenset(settings.closed_days)
+        self._sessions: dict[date, Session | None] = {}
+        self._starts: dict[date, tuple[tuple[datetime, SessionPhase], ...]] = {}
+
+    def covers(self, day: date) -> bool:
+        """Tell whether the calendar is proven for a day; the self-test asks."""
+        return nyse_calendar.is_covered(day)
+
+    def is_trading_day(self, day: date) -> bool:
+        return nyse_calendar.is_trading_day(day) and day not in self._closed_days
+
+    def session(self, day: date) -> Session | None:
+        """Return the session of a day, None where the exchange stays closed."""
+        try:
+            return self._sessions[day]
+        except KeyError:
+            made = self._sessions[day] = self._make(day) if self.is_trading_day(day) else None
+            return made
+
+    def next_session(self, day: date) -> Session:
+        """Return the first session after a day."""
+        return self._found(self._neighbour(day, _DAY))
+
+    def previous_session(self, day: date) -> Session:
+        """Return the last session before a day."""
+        return self._found(self._neighbour(day, -_DAY))
+
+    def sessions_between(self, first: date, last: date) -> tuple[date, ...]:
+        """Return the trading days from first to last, both included."""
+        days = (first + timedelta(days=step) for step in range((last - first).days + 1))
+        return tuple(day for day in days if self.is_trading_day(day))
+
+    def phase(self, now: datetime) -> SessionPhase | None:
+        """Return the phase of a step stamped now; None where no step runs (before O-30, after X+15, on closed days)."""
+        day = now.date()
+        session = self.session(day)
+        if session is None or now > session.close + timedelta(minutes=self._settings.after_close_min):
+            return None
+        for start, phase in self._phase_starts(session):
+            if now >= start:
+                return phase
+        return None
+
+    def _phase_starts(self, session: Session) -> tuple[tuple[datetime, SessionPhase], ...]:
+        """Phases with their first moment, latest first."""
+        known = self._starts.get(session.day)
+        if known is None:
+            settings = self._settings
+            known = self._starts[session.day] = (
+                (session.close, SessionPhase.CLOSED),
+                (session.before_close(settings.final_min), SessionPhase.FINAL),
+                (session.before_close(settings.flatten_min), SessionPhase.FLATTEN),
+                (session.before_close(settings.late_min), SessionPhase.LATE),
+                (session.after_open(settings.opening_min), SessionPhase.REGULAR),
+                (session.open, SessionPhase.OPENING),
+                (session.after_open(-settings.pre_open_min), SessionPhase.PRE_OPEN),
+            )
+        return known
+
+    def _make(self, day: date) -> Session:
+        close = nyse_calendar.close_of(day)
+        following = self._neighbour(day, _DAY)
+        return Session(
+            day=day,
+            open=datetime.combine(day, nyse_calendar.OPEN),
+            close=datetime.combine(day, close),
+            half_day=close < nyse_calendar.CLOSE,
+            last_of_week=following.isocalendar()[:2] != day.isocalendar()[:2],
+            previous=self._neighbour(day, -_DAY),
+            next=following,
+        )
+
+    def _neighbour(self, day: date, step: timedelta) -> date:
+        return next(found for steps in count(1) if self.is_trading_day(found := day + steps * step))
+
+    def _found(self, day: date) -> Session:
+        session = self.session(day)
+        assert session is not None, "the calendar has just called it a trading day"
+        return session
+
+
+class OpeningPriceKeeper:
+    """The official open of the anchor: the open of its first regular minute bar, today.
+
+    Live minutes are trusted when the first five came one by one; everything else (late start, gap, restart) is read from
+    history, so that a restart at any minute finds the same price.  The current price is never taken for it.
+    """
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self._settings = settings
+        self._day: date | None = None
+        self._started = datetime.min
+        self._bars: list[RawBar] = []
+        self._known = OpeningPrice(OpeningStatus.PENDING)
+
+    def observe(self, feed: MarketFeed, session: Session, bar: RawBar | None, last_close: float | None) -> OpeningPrice:
+        """Take one step in: the anchor's bar of this minute, and its close of the previous session (None: not known)."""
+        now = feed.time
+        if session.day != self._day:
+            self._day, self._started = session.day, now
+            self._bars.clear()
+            self._known = OpeningPrice(OpeningStatus.PENDING)
+        if self._known.status is not OpeningStatus.PENDING:
+            return self._known
+        if bar is not None and session.open < bar.end and len(self._bars) < FIRST_CLOSES:
+            self._bars.append(bar)
+        if now >= session.after_open(self._settings.opening_min):
+            self._known = self._decide(feed, session, last_close)
+        return self._known
+
+    def _decide(self, feed: MarketFeed, session: Session, last_close: float | None) -> OpeningPrice:
+        settings = self._settings
+        bars: Sequence[RawBar] = self._bars
+        if not _one_by_one(bars, session.open):
+            anchor = feed.minute_history(settings.anchor, session.open)
+            bars = [bar for bar in anchor if session.open < bar.end <= session.close][:FIRST_CLOSES]
+        # A first bar that ends later than O+5 may be the first one that we happen to know, not the first one that was.
+        in_time = bool(bars) and bars[0].end <= session.after_open(settings.opening_min)
+        if in_time and len(bars) == FIRST_CLOSES and last_close is not None:
+            valid = self._is_valid(bars, last_close)
+            return OpeningPrice(OpeningStatus.KNOWN, bars[0].open) if valid else OpeningPrice(OpeningStatus.UNKNOWN)
+        patience = max(
+            session.after_open(settings.opening_price_wait_min),
+            self._started + timedelta(minutes=settings.opening_price_late_wait_min),
+        )
+        return OpeningPrice(OpeningStatus.PENDING if feed.time <= patience else OpeningStatus.UNKNOWN)
+
+    def _is_valid(self, bars: Sequence[RawBar], last_close: float) -> bool:
+        price, settings = bars[0].open, self._settings
+        mean = sum(bar.close for bar in bars) / len(bars)
+        near = abs(price - mean) <= settings.opening_price_tolerance_pct / 100 * mean
+        return near and settings.opening_price_low_fraction * last_close <= price <= settings.opening_price_high_fraction * last_close
+
+
+def _one_by_one(bars: Sequence[RawBar], opened: datetime) -> bool:
+    """Tell whether these are the first minutes of the session without a gap."""
+    return len(bars) == FIRST_CLOSES and all(bar.end == opened + timedelta(minutes=n) for n, bar in enumerate(bars, 1))
