@@ -253,8 +253,7 @@ def is_order_expired(security: SecurityView, order: Order, now: datetime) -> boo
     if force.kind is TimeInForceKind.GOOD_TIL_CANCELED:
         return False
     if force.kind is TimeInForceKind.DAY:
-        close = security.clock.close_of_day(order.time)
-        return now >= (close if close > order.time else security.clock.next_close(order.time))
+        return now >= security.clock.close_of_day(order.time)
     assert force.expiry is not None, "good-til-date has a date"
     midnight = datetime.combine(force.expiry.date(), time())
     return now >= security.clock.close_of_day(security.clock.utc(midnight))

@@ -58,7 +58,7 @@ def test_negative_limit_opens_the_credit_condor() -> None:
 @pytest.mark.parametrize(
     ("lots", "ratios", "limit", "prices", "credit"),
     [
-        # Bought: sold legs at the low of the bid, bought legs at the low of the ask.  Sold: at the highs.  Natural: 3.00.
+        # Bought: at the lows of the bids (legs sold) and asks (legs bought).  Sold: at the highs.  Natural: 3.00.
         (1, (1, -1, -1, 1), -2.90, [0.35, 1.80, 1.70, 0.20], 2.95),
         (-1, (-1, 1, 1, -1), 2.90, [0.45, 1.95, 1.80, 0.25], 3.05),
         # Closing has the mirrored effect.
@@ -143,6 +143,14 @@ def test_fresh_order_waits_for_the_next_bar() -> None:
     assert not fills_at_submission(OrderType.LIMIT)
     assert fills_at_submission(OrderType.MARKET)
     assert fills_at_submission(OrderType.COMBO_MARKET)
+
+
+def test_bar_that_ended_when_the_order_was_sent_will_do_later() -> None:
+    """Without a newer quote the next step fills on it: only older bars are stale."""
+    securities = flat_condor("10:00")
+    orders = combo(OrderType.COMBO_LIMIT, 1, legs_of(securities, CREDIT_RATIOS), at("10:00"), limit=-4.0)
+
+    assert net_paid(run(orders, securities, "10:01")) == -4.10
 
 
 def test_changed_limit_fills_on_the_bar_before_the_change() -> None:

@@ -306,6 +306,7 @@ def test_market_on_open_of_an_option_fills_at_the_open_of_its_quote() -> None:
         ("15:40", TODAY, False),
         ("15:44", TODAY, False),
         ("15:44:30", TODAY, False),
+        ("15:44:31", TODAY, True),
         ("15:45", TODAY, True),
         ("12:44", HALF_DAY, False),
         ("12:45", HALF_DAY, True),

@@ -20,9 +20,11 @@ from engine.models.margin import (
     has_sufficient_buying_power,
     insufficient_text,
     margin_remaining,
+    smart_rounding,
     total_margin_used,
 )
 from engine.models.position_groups import resolve_groups
+from engine.models.views import plain
 from tests.engine.models.builders import Account, Market, TestSecurity, account, combo, order
 
 DTE_46 = date(2025, 2, 25)
@@ -84,6 +86,11 @@ MEASURED: list[tuple[str, Callable[[Market], Structure], str]] = [
         "strangle 46 DTE",
         lambda m: [(m.option(5560, "P", 26.0, expiry=DTE_46), -1), (m.option(6160, "C", 28.65, expiry=DTE_46), -1)],
         "64065",
+    ),
+    (
+        "strangle with the larger margin on the put",
+        lambda m: [(m.option(5760, "P", 50.0, expiry=DTE_46), -1), (m.option(6160, "C", 28.65, expiry=DTE_46), -1)],
+        "85765",
     ),
     (
         "broken-wing butterfly 20/60",
@@ -301,6 +308,27 @@ def test_order_against_the_holdings_may_use_their_margin_twice() -> None:
     assert buying_power(portfolio, stock, OrderDirection.SELL) == 55_000
     assert has_sufficient_buying_power(portfolio, [order(OrderType.MARKET, stock, -200)]).is_sufficient
     assert not has_sufficient_buying_power(portfolio, [order(OrderType.MARKET, stock, -321)]).is_sufficient
+
+
+@pytest.mark.parametrize("value", [25_000, 24_999, -1])
+def test_buying_power_is_never_below_zero(value: float) -> None:
+    stock = Market(BrokerageName.DEFAULT).stock("SPY", 500.0, held=100)
+
+    assert buying_power(account(value, stock), stock, OrderDirection.BUY) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("1234.56789", "1234.5679"),
+        ("999.987654", "999.9877"),
+        ("-82211.5349", "-82211.53"),
+        ("0.000123456789", "0.0001234568"),
+        ("0", "0"),
+    ],
+)
+def test_values_in_messages_are_rounded(value: str, shown: str) -> None:
+    assert plain(smart_rounding(Decimal(value))) == shown
 
 
 def test_closing_stock_passes_in_an_account_under_water() -> None:

@@ -73,6 +73,14 @@ def test_overlapping_spreads_are_not_carved_into_a_ladder_with_a_naked_leg() -> 
 
 
 @pytest.mark.parametrize(
+    ("far_strike", "found"),
+    [(6050, ["Bear Call Spread 1", "Bull Call Spread 1"]), (6051, ["Bull Call Ladder 1", "Naked Call 1"])],
+)
+def test_a_long_leg_covers_up_to_a_tenth_of_the_strike_away(far_strike: float, found: list[str]) -> None:
+    assert names(near((5000, "C", 1), (5500, "C", -1), (far_strike, "C", 1), (7000, "C", -1))) == found
+
+
+@pytest.mark.parametrize(
     ("legs", "found"),
     [
         (((5700, "P", 1), (5720, "P", -1), (5750, "P", 1), (5770, "P", -1)), ["Bull Put Ladder 1", "Naked Put 1"]),
@@ -91,6 +99,7 @@ def test_two_credit_spreads_of_one_expiry_become_a_ladder_and_a_naked_short(
     [
         (2, near((5900, "C", -1)), ["Covered Call 1"]),
         (1, near((5900, "C", -2)), ["Covered Call 1", "Naked Call 1"]),
+        (-1, near((5900, "C", -1)), ["Naked Call 1"]),  # short stock covers no call
         (-1, near((5700, "P", -1)), ["Covered Put 1"]),
         (1, near((5900, "C", -1), (5700, "P", 1)), ["Protective Collar 1"]),
         (-1, near((5900, "C", 1), (5700, "P", -1)), ["Protective Collar 1"]),
@@ -103,18 +112,26 @@ def test_lots_of_the_underlying_take_part(lots: int, legs: Legs, found: list[str
 
 def test_shares_beyond_whole_lots_stay_alone() -> None:
     market = Market()
-    stock = market.stock("SPY", 580.0, held=250)
-    call = market.stock_option(stock, 600, "C", 2.0, held=-1)
+    stock = market.stock("SPY", 580.0, held=270)
+    call = market.stock_option(stock, 600, "C", 2.0, held=-2)
 
     covered, alone = resolve_groups([stock, call])
 
     assert covered.strategy == "Covered Call"
     assert {position.symbol: position.quantity for position in covered.positions} == {
-        call.symbol: -1,
-        stock.symbol: 100,
+        call.symbol: -2,
+        stock.symbol: 200,
     }
     assert alone.is_default
-    assert (alone.quantity, alone.positions[0].quantity) == (150, 150)
+    assert (alone.quantity, alone.positions[0].quantity) == (70, 70)
+
+
+def test_part_of_a_lot_covers_nothing() -> None:
+    market = Market()
+    stock = market.stock("SPY", 580.0, held=270)
+    call = market.stock_option(stock, 600, "C", 2.0, held=-3)
+
+    assert [group.strategy for group in resolve_groups([stock, call])] == ["Covered Call", "Naked Call", None]
 
 
 def test_groups_count_units_of_their_legs() -> None:
