@@ -11,18 +11,31 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from core.eastern import utc_text
 from core.errors import LedgerError
-from core.ledger_kinds import Kind, check
+from core.ledger_kinds import Kind, plain
 from core.reasons import Reason
 from core.rules import Cause
 from core.vocabulary import TradingState
 
 GENESIS: Final = "0" * 64
 VERSION: Final = 1
+
+REPORTS: Final = frozenset(
+    {
+        Kind.ORDER_EVENT,
+        Kind.FILL,
+        Kind.ORDER_OUTCOME,
+        Kind.EVENT_QUARANTINED,
+        Kind.EXPIRY,
+        Kind.CASH_FLOW,
+        Kind.SPLIT,
+    }
+)
+"""Kinds that tell what happened elsewhere, perhaps before the line above: they stand at its time.  A fill keeps its own in exec_time."""
 
 Fold = Callable[[Kind, str, Mapping[str, Any], datetime], None]
 
@@ -81,29 +94,31 @@ class Ledger:
         self._counts = Counter(counts)
 
     def append(self, kind: Kind, book: str, now: datetime, /, **fields: Any) -> None:
-        """Write one record and fold it. Raises LedgerError for what the schema refuses; a failing store is kept in
-        mind, not raised here.
+        """Write one record and fold it.  now is the time of the step, or of the event that is reported.
+
+        Raises LedgerError, with nothing written, for what the schema or the fold refuses and for a step that runs back in
+        time.  A failing store is kept in mind and not raised here.
         """
         if self._sealed:
             raise LedgerError(f"{kind} at {now}: the ledger is sealed, nothing may follow RUN_ENDED.")
-        check(kind, fields)
-        time = max(now, self._time)
-        body: dict[str, Any] = {name: _plain(value) for name, value in fields.items()}
-        body |= {
-            "v": VERSION,
-            "seq": self._seq,
-            "time": utc_text(time),
-            "kind": kind.value,
-            "book": book,
-            "prev_hash": self._head,
-        }
-        text = self._encode(body)
+        record = plain(kind, fields)
+        if now < self._time:
+            if kind not in REPORTS:
+                raise LedgerError(f"{kind}.time = {now}: expected not before the line above ({self._time}).")
+            now = self._time
+        record["v"] = VERSION
+        record["seq"] = self._seq
+        record["time"] = utc_text(now)
+        record["kind"] = kind.value
+        record["book"] = book
+        record["prev_hash"] = self._head
+        text = self._encode(record)
+        self._fold(kind, book, fields, now)
         digest = hashlib.sha256(text.encode("ascii")).hexdigest()
-        self._head, self._time = digest, time
+        self._head, self._time = digest, now
         self._seq += 1
         self._counts[kind.value] += 1
         self._write(f'{text[:-1]},"hash":"{digest}"}}')
-        self._fold(kind, book, fields, time)
 
     def _write(self, line: str) -> None:
         """Hand the line over; while the sink fails, lines wait in memory and are appended once it writes again."""
@@ -146,21 +161,3 @@ class Ledger:
         self.append(Kind.RUN_ENDED, "", now, counts=dict(self._counts), **fields)
         self._sealed = True
         self.flush(durable=True)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON may hold it. Raises LedgerError for a float, None or anything else that has no exact form."""
-    kind = type(value)
-    if kind is int or kind is str or kind is bool:
-        return value
-    if kind is list:
-        return [_plain(item) for item in value]
-    if kind is dict:
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, datetime):
-        return utc_text(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, str):
-        return str(value)
-    raise LedgerError(f"{value!r}: a ledger value is text, a whole number, a flag, a date, a time, a list or a map.")

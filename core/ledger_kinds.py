@@ -1,24 +1,26 @@
 """Kinds of ledger records and their fields: the schema that the writer obeys.
 
-One line per kind below: `name:type`, `?` before the colon marks an optional field.  Types: str, int, bool, date, time
-(naive New York in, UTC out), list, map, or the name of an enum.  Inside lists and maps only strings, whole numbers,
-flags, dates, times, lists and maps may stand: no floats, no null.
+One line per kind below: `name:type`, a `?` before the colon marks an optional field.  Types are those of
+`core.ledger_fields`, or the name of an enum.  Nothing else may stand in a record: no further field, no float, no null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from core.errors import LedgerError
+from core.ledger_fields import FieldType, Refused, enum_type, field_type
 from core.market import Regime, VixVerdict
 from core.ports import OrderType, TimeInForce
 from core.reasons import Reason
 from core.trade_machine import TradeState, Trigger
 from core.vocabulary import (
     Disposition,
+    FamilyTarget,
     Gate,
     OrderOutcome,
     OrderStatus,
@@ -26,6 +28,7 @@ from core.vocabulary import (
     RiskBasis,
     SessionPhase,
     StructureName,
+    TradingState,
 )
 
 
@@ -105,130 +108,174 @@ class FlowType(StrEnum):
     CASH_IN_LIEU = "CASH_IN_LIEU"
 
 
-_ENUMS: Final[Mapping[str, type[StrEnum]]] = {
-    kind.__name__: kind
-    for kind in (
-        BreakStatus,
-        Disposition,
-        EndReason,
-        ExpiryResult,
-        FillSource,
-        FlowType,
-        Gate,
-        OrderOutcome,
-        OrderStatus,
-        OrderType,
-        Purpose,
-        Reason,
-        Regime,
-        RiskBasis,
-        SessionPhase,
-        StructureName,
-        TimeInForce,
-        TradeState,
-        Trigger,
-        VixVerdict,
-    )
-}
+class RunMode(StrEnum):
+    BACKTEST = "BACKTEST"
+    PAPER = "PAPER"
+    LIVE = "LIVE"
+
+
+class AccountKind(StrEnum):
+    CASH = "CASH"
+    MARGIN = "MARGIN"
+
+
+class ComponentStatus(StrEnum):
+    WAITING = "WAITING"
+    READY = "READY"
+    DEGRADED = "DEGRADED"
+    FAILED = "FAILED"
+
+
+_ENUMS: Final[Mapping[str, FieldType]] = MappingProxyType(
+    {
+        kind.__name__: enum_type(kind.__name__, (member.value for member in kind))
+        for kind in (
+            AccountKind, BreakStatus, ComponentStatus, Disposition, EndReason, ExpiryResult, FamilyTarget,
+            FillSource, FlowType, Gate, OrderOutcome, OrderStatus, OrderType, Purpose, Reason, Regime, RiskBasis,
+            RunMode, SessionPhase, StructureName, TimeInForce, TradeState, Trigger, VixVerdict,
+        )
+    }
+    | {"TradingState": enum_type("TradingState", TradingState.__members__)}
+)  # fmt: skip
 
 _SCHEMA: Final = """
-RUN_STARTED run:str schema:int engine:str engine_version:str start:date end:date code_hash:str settings:map settings_hash:str data_manifest:str
-  seed:int mode:str account:str brokerage:str currency:str start_cash_u6:int holdings:list families:map reasons:list resumed_from?:str
-SESSION_OPENED date:date open_time:time close_time:time half_day:bool
-SESSION_CLOSED date:date open_time:time close_time:time half_day:bool cash_u6:int equity_u6?:int
+RUN_STARTED run:name schema:count engine:name engine_version:name start:date end:date code_hash:name settings:values
+  settings_hash:name data_manifest:name seed:int mode:RunMode account:AccountKind brokerage:name currency:name
+  start_cash_u6:int holdings:holdings families:families reasons:names resumed_from?:hash
+SESSION_OPENED date:date open_time:time close_time:time half_day:flag
+SESSION_CLOSED date:date open_time:time close_time:time half_day:flag cash_u6:int equity_u6?:int
 PHASE phase:SessionPhase
-SIGNAL bar_time:time state:str p_e6?:int target:str held:str reason:str
-VIX value_e6?:int age_s:int verdict:VixVerdict regime:Regime
-MARK px:map halted:list equity_u6:int engine_equity_u6:int used_u6:int reserved_u6:int t_loss_u6:int c_loss_u6:int
-INTENT intent:str trade:str purpose:Purpose reason?:Reason structure:StructureName legs:list qty:int risk_basis:RiskBasis max_loss_u6?:int
-  t_loss_u6?:int c_loss_u6?:int margin_u6?:int budget_u6?:int
-VERDICT intent?:str gate:Gate allowed:bool reason:Reason scale_e6:int until?:time ages:map detail:map
-SIZE intent:str bounds:map scale_e6:int units:int
-ORDER_INTENT order:str intent:str trade:str purpose:Purpose attempt:int type:OrderType tif:TimeInForce legs:list limit_u6?:int deadline:time
-ORDER_SENT order:str
-ORDER_EVENT order:str status:OrderStatus text:str
-FILL fill:str order:str trade:str symbol:str qty:int price_u6:int mult:int fee_u6:int exec_time:time cash_after_u6:int pos_after:int
-  source:FillSource
-ORDER_OUTCOME order:str outcome:OrderOutcome filled:int left:int
-TRADE_STATE trade:str from:TradeState trigger:Trigger to:TradeState deadline?:time
-TRADE_CLOSED trade:str pnl_u6:int fees_u6:int risk_u6:int reason:Reason
-CASH_FLOW type:FlowType amount_u6:int
-SPLIT symbol:str num:int den:int
-EXPIRY symbol:str qty:int result:ExpiryResult price_u6:int cash_u6:int deliver_symbol?:str deliver_qty?:int
-BROKER_STATEMENT cash_u6:int unsettled_u6:int equity_u6:int holdings:list orders:list
-BREAK symbol:str book_qty:int broker_qty:int status:BreakStatus locked:list
-BREACH principle:str value:int limit:int
-FAULT name:str
-ANCHOR head_seq:int head_hash:str channel:str
-RUN_ENDED reason:EndReason counts:map cash_u6:int equity_u6:int fees_u6:int holdings:list orders:list
-INIT_REPORT components:list
-COMPONENT name:str status:str error:str sentence:str attempts:int
-TRADING_STATE scope:str from:str to:str cause:str disposition?:Disposition
-EVENT_QUARANTINED order:str cause:str symbol:str qty:int
-REPAIR trade:str stage:str symbol:str uncovered_s:int
-BREAKER condition:str ratio_e6:int level:str
-LEVEL manager:str from:str to:str value_e6:int
-COMMAND id:str name:str result:str
-SUGGESTION intent:str
-ALERT severity:str code:str text:str
-STATE_SAVED slot:str state_seq:int sha256:str
-RESTART row:str trades:list orders:list
-HEALTH component:str status:str calls:int failures:int last_good?:time age_s?:int
-FUNNEL strategy:str date:date counts:map
+SIGNAL bar_time:time state:name p_e6?:count target:FamilyTarget held:text reason:name
+VIX value_e6?:count age_s:count verdict:VixVerdict regime:Regime
+MARK px:px halted:names equity_u6:int engine_equity_u6:int used_u6:int reserved_u6:int t_loss_u6:int
+  c_loss_u6:int
+INTENT intent:name trade:name purpose:Purpose reason?:Reason structure:StructureName legs:intent_legs
+  qty:positive risk_basis:RiskBasis max_loss_u6?:count t_loss_u6?:count c_loss_u6?:count margin_u6?:count
+  budget_u6?:count
+VERDICT intent?:name gate:Gate allowed:flag reason:Reason scale_e6:count until?:time ages:ages detail:values
+SIZE intent:name bounds:whole_numbers scale_e6:count units:count
+ORDER_INTENT order:name intent:name trade:name purpose:Purpose attempt:positive type:OrderType
+  tif:TimeInForce legs:order_legs limit_u6?:int deadline:time
+ORDER_SENT order:name
+ORDER_EVENT order:name status:OrderStatus text:text
+FILL fill:name order:name trade:name symbol:name qty:nonzero price_u6:count mult:positive fee_u6:int exec_time:time
+  cash_after_u6:int pos_after:int source:FillSource
+ORDER_OUTCOME order:name outcome:OrderOutcome filled:count left:count
+TRADE_STATE trade:name from:TradeState trigger:Trigger to:TradeState deadline?:time
+TRADE_CLOSED trade:name pnl_u6:int fees_u6:int risk_u6:count reason:Reason
+CASH_FLOW type:FlowType amount_u6:nonzero
+SPLIT symbol:name num:positive den:positive
+EXPIRY symbol:name qty:nonzero result:ExpiryResult price_u6:count cash_u6:int deliver_symbol?:name
+  deliver_qty?:nonzero
+BROKER_STATEMENT cash_u6:int unsettled_u6:int equity_u6:int holdings:holdings orders:names
+BREAK symbol:name book_qty:int broker_qty:int status:BreakStatus locked:names
+BREACH principle:name value:int limit:int
+FAULT name:name
+ANCHOR head_seq:count head_hash:hash channel:name
+RUN_ENDED reason:EndReason counts:whole_numbers cash_u6:int equity_u6:int fees_u6:int holdings:holdings orders:names
+INIT_REPORT components:components
+COMPONENT name:name status:ComponentStatus error:text
+TRADING_STATE scope:name from:TradingState to:TradingState cause:name disposition?:Disposition
+EVENT_QUARANTINED order:text cause:name symbol:text qty:int
+REPAIR trade:name stage:name symbol:name uncovered_s:count
+BREAKER condition:name ratio_e6:int level:name
+LEVEL manager:name from:name to:name value_e6:int
+COMMAND id:name name:name result:name
+SUGGESTION intent:name
+ALERT severity:name code:name text:name
+STATE_SAVED slot:name state_seq:count sha256:hash
+RESTART row:name trades:names orders:names
+HEALTH component:name status:ComponentStatus calls:count failures:count last_good?:time age_s?:count
+FUNNEL strategy:name date:date counts:whole_numbers
 """
 
 
-class _Field:
-    """Type and presence of one field."""
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Name, type and presence of one field."""
 
-    __slots__ = ("allowed", "name", "optional", "type")
-
-    def __init__(self, text: str) -> None:
-        name, self.type = text.split(":")
-        self.optional = name.endswith("?")
-        self.name = name.rstrip("?")
-        enum = _ENUMS.get(self.type)
-        self.allowed = None if enum is None else frozenset(member.value for member in enum)
+    name: str
+    type: str
+    optional: bool
+    convert: Callable[[Any], Any]
+    expected: str
 
 
-def _read_schema() -> dict[Kind, dict[str, _Field]]:
-    schema: dict[Kind, dict[str, _Field]] = {}
+def _field(text: str) -> Field:
+    name, type_name = text.split(":")
+    found = _ENUMS.get(type_name) or field_type(type_name)
+    return Field(name.rstrip("?"), type_name, name.endswith("?"), found.convert, found.expected)
+
+
+def _read_schema() -> dict[Kind, Mapping[str, Field]]:
+    schema: dict[Kind, Mapping[str, Field]] = {}
     for line in _SCHEMA.strip().replace("\n  ", " ").splitlines():
-        kind, *fields = line.split()
-        schema[Kind(kind)] = {field.name: field for field in map(_Field, fields)}
+        kind, *texts = line.split()
+        schema[Kind(kind)] = MappingProxyType({field.name: field for field in map(_field, texts)})
     return schema
 
 
-FIELDS: Final = _read_schema()
-"""Kind -> field name -> type; every kind has exactly one entry."""
+FIELDS: Final[Mapping[Kind, Mapping[str, Field]]] = MappingProxyType(_read_schema())
+"""Kind -> field name -> field; every kind has exactly one entry."""
 
-_PYTHON: Final[Mapping[str, type]] = {
-    "str": str,
-    "int": int,
-    "bool": bool,
-    "date": date,
-    "time": datetime,
-    "list": list,
-    "map": dict,
+_REQUIRED: Final = {
+    kind: frozenset(name for name, field in fields.items() if not field.optional) for kind, fields in FIELDS.items()
 }
 
 
-def check(kind: Kind, fields: Mapping[str, object]) -> None:
-    """Refuse a record that the schema refuses. Raises LedgerError naming kind, field, value and what was expected."""
+def plain(kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields as the line holds them: dates and times as text, enum members as their values.
+
+    Raises LedgerError naming kind, field, value and what was expected.
+    """
     schema = FIELDS[kind]
-    for name, value in fields.items():
-        field = schema.get(name)
-        if field is None:
-            raise LedgerError(f"{kind}.{name}: the schema has no such field; expected one of {', '.join(schema)}.")
-        if field.allowed is not None:
-            if value not in field.allowed:
-                raise LedgerError(f"{kind}.{name} = {value!r}: expected a member of {field.type}.")
-            continue
-        expected = _PYTHON[field.type]
-        actual = type(value)
-        if actual is not expected and not (expected is not int and isinstance(value, expected) and actual is not bool):
-            raise LedgerError(f"{kind}.{name} = {value!r}: expected {field.type}, got {actual.__name__}.")
-    if len(fields) < len(schema):
-        missing = [name for name, field in schema.items() if not field.optional and name not in fields]
-        if missing:
-            raise LedgerError(f"{kind}: {', '.join(missing)} missing.")
+    found: dict[str, Any] = {}
+    try:
+        for name, value in fields.items():
+            found[name] = schema[name].convert(value)
+    except KeyError:
+        raise LedgerError(
+            f"{kind}.{name}: the schema has no such field; expected one of {', '.join(schema)}."
+        ) from None
+    except Refused as refused:
+        at = f"{name}{refused.path}"
+        raise LedgerError(
+            f"{kind}.{at} = {refused.value!r}: expected {refused.expected or schema[name].expected}."
+        ) from None
+    if not _REQUIRED[kind] <= found.keys():
+        raise LedgerError(f"{kind}: {', '.join(sorted(_REQUIRED[kind] - found.keys()))} missing.")
+    agree = _AGREEMENTS.get(kind)
+    if agree is not None and (sentence := agree(found)):
+        raise LedgerError(f"{kind}: {sentence}")
+    return found
+
+
+def check(kind: Kind, fields: Mapping[str, Any]) -> None:
+    """Refuse a record that the schema refuses.  Raises LedgerError naming kind, field, value and what was expected."""
+    plain(kind, fields)
+
+
+def _verdict_agrees(fields: Mapping[str, Any]) -> str:
+    allowed = fields["reason"] == Reason.ALLOWED.value
+    return (
+        ""
+        if fields["allowed"] is allowed
+        else f"allowed = {fields['allowed']} and reason = {fields['reason']} contradict each other."
+    )
+
+
+def _intent_agrees(fields: Mapping[str, Any]) -> str:
+    if not Purpose(fields["purpose"]).adds_risk:
+        return ""
+    wanted = {RiskBasis.MAX_LOSS.value: "max_loss_u6", RiskBasis.STRESS.value: "t_loss_u6"}.get(fields["risk_basis"])
+    return "" if wanted is None or wanted in fields else f"basis {fields['risk_basis']} needs {wanted}."
+
+
+def _expiry_agrees(fields: Mapping[str, Any]) -> str:
+    both = ("deliver_symbol" in fields) is ("deliver_qty" in fields)
+    return "" if both else "deliver_symbol and deliver_qty come together."
+
+
+_AGREEMENTS: Final[Mapping[Kind, Callable[[Mapping[str, Any]], str]]] = MappingProxyType(
+    {Kind.VERDICT: _verdict_agrees, Kind.INTENT: _intent_agrees, Kind.EXPIRY: _expiry_agrees}
+)

@@ -8,10 +8,9 @@ the start of each step, by order id, in whatever sequence they come.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from math import gcd
 
 from core.books import Books
 from core.closing import closing_structure, defined_width
@@ -19,11 +18,13 @@ from core.errors import LedgerError
 from core.intents import allow_intent, ledger_detail, record_intent
 from core.ledger import Ledger
 from core.ledger_kinds import Kind
-from core.market import MarketSnapshot, Quote
-from core.net_quote import NetQuote, PriceLadder, all_good, net_quote, usable
-from core.order_checks import OrderFacts, Throttle, collar_room, judge_order, open_quantities
-from core.ports import Broker, OrderRequest, OrderType, TimeInForce
+from core.market import MarketSnapshot
+from core.net_quote import PriceLadder
+from core.order_checks import OrderFacts, Throttle, judge_order, open_quantities
+from core.order_maker import OrderMaker
+from core.ports import Broker, OrderRequest
 from core.reasons import Reason
+from core.report_desk import ReportDesk
 from core.settings import OrderSettings
 from core.trade_machine import TradeState, Trigger
 from core.trades import Trade
@@ -34,9 +35,7 @@ from core.vocabulary import (
     IntentKind,
     Ladder,
     Leg,
-    OrderLeg,
     OrderOutcome,
-    OrderStatus,
     Purpose,
     Structure,
     StructureName,
@@ -45,11 +44,8 @@ from core.vocabulary import (
     to_u6,
 )
 from core.working_orders import Child, OrderState, Parent, ParentEnd
-from helpers.tick_grid import against_us
 
 Drive = Callable[[str, Trigger, datetime], TradeState]
-FLATTEN_COMBO_FAILURES = 2
-"""After so many combos without a fill the flattening goes leg by leg, shorts first (risk.md 18)."""
 
 
 class OrderGateway:
@@ -58,18 +54,15 @@ class OrderGateway:
     def __init__(
         self, run: str, settings: OrderSettings, ledger: Ledger, books: Books, broker: Broker, drive: Drive
     ) -> None:
-        self._run = run
         self._settings = settings
         self._ledger = ledger
         self._books = books
         self._broker = broker
         self._drive = drive
-        self._queue: deque[BrokerEvent] = deque()
+        self._desk = ReportDesk(ledger, books)
+        self._maker = OrderMaker(run, settings, books)
         self._parents: dict[str, Parent] = {}
-        self._children: dict[str, tuple[Parent, Child]] = {}
-        self._attempts: Counter[tuple[str, Purpose]] = Counter()
         self._intents: Counter[tuple[str, Purpose]] = Counter()
-        self._used_ids: set[str] = set()
         self._throttle = Throttle(settings)
         self._state: Callable[[str], tuple[TradingState, bool]] = lambda _strategy: (TradingState.HALTED, False)
 
@@ -81,7 +74,7 @@ class OrderGateway:
 
     def post(self, event: BrokerEvent) -> None:
         """Append a report. Called from any thread, also inside a broker call; does nothing else."""
-        self._queue.append(event)
+        self._desk.post(event)
 
     def open_session(self) -> None:
         self._throttle.open_session()
@@ -123,86 +116,44 @@ class OrderGateway:
     # ------------------------------------------------------------------------------------------------- 1 fold reports
 
     def fold(self, now: datetime) -> None:
-        """Fold all queued reports into ledger, books and orders. Reports of orders that are not ours stay for
-        reconciliation.
-        """
-        touched: dict[str, tuple[Parent, Child]] = {}
-        while self._queue:
-            event = self._queue.popleft()
-            owner = self._children.get(event.order)
-            if owner is None:
-                self._quarantine(event, "UNKNOWN_ORDER", "", now)
-                continue
-            parent, child = owner
-            misfit = child.misfit(event)
-            if misfit is not None:
-                self._quarantine(event, misfit, parent.strategy, now)
-                if child.outcome is None:
-                    self._mark_unresolved(parent, child, now)
-                continue
-            self._take(parent, child, event, now)
-            touched[child.id] = (parent, child)
-        for parent, child in touched.values():
+        """Fold all queued reports into ledger, books and orders, then judge the orders that they concern."""
+        for touched in self._desk.fold(now):
+            parent, child = touched.parent, touched.child
+            if touched.misfit and child.outcome is None:
+                self._mark_unresolved(parent, child, now)
             self._judge(parent, child, now)
-
-    def _take(self, parent: Parent, child: Child, event: BrokerEvent, now: datetime) -> None:
-        if event.qty:
-            child.fills += 1
-            instrument = next(leg.instrument for leg in child.request.legs if leg.symbol == event.symbol)
-            cash = self._books.cash_u6 - event.qty * event.price_u6 * instrument.multiplier - event.fee_u6
-            self._ledger.append(
-                Kind.FILL,
-                parent.strategy,
-                now,
-                fill=f"{child.id}#{child.fills}",
-                order=child.id,
-                trade=parent.trade,
-                symbol=event.symbol,
-                qty=event.qty,
-                price_u6=event.price_u6,
-                mult=instrument.multiplier,
-                fee_u6=event.fee_u6,
-                exec_time=event.exec_time,
-                cash_after_u6=cash,
-                pos_after=self._books.position(event.symbol) + event.qty,
-                source="EVENT",
-            )
-        elif event.status not in child.reported:
-            child.reported.add(event.status)
-            self._ledger.append(
-                Kind.ORDER_EVENT, parent.strategy, now, order=child.id, status=event.status.value, text=event.text
-            )
-        child.absorb(event)
 
     def _judge(self, parent: Parent, child: Child, now: datetime) -> None:
         """Judge the group once all its legs are terminal; a fill that left legs behind is an imbalance at once."""
-        outcome = child.verdict()
-        if outcome is None:
-            if child.filled and parent.is_opening:
-                balanced = child.filled_units() * child.request.units == sum(abs(q) for q in child.filled.values())
-                self._drive(parent.trade, Trigger.PART if balanced else Trigger.LEG, now)
-            return
         if child.outcome is not None:
             return
-        self._close_child(parent, child, outcome, now)
+        outcome = child.verdict()
+        if outcome is not None:
+            self._close_child(parent, child, outcome, now)
+        elif child.filled and parent.is_opening:
+            self._drive(parent.trade, Trigger.PART if child.is_balanced else Trigger.LEG, now)
 
     def _close_child(self, parent: Parent, child: Child, outcome: OrderOutcome, now: datetime) -> None:
-        child.outcome = outcome
-        child.unresolved_at = None
+        was_in_doubt = child.unresolved_at is not None
+        child.outcome, child.unresolved_at = outcome, None
         units = child.filled_units()
+        self._record_outcome(parent, child, outcome, now)
+        if was_in_doubt:
+            self._drive(parent.trade, Trigger.CLEARED, now)
+        if self._maker.is_leg_wise(parent):
+            if self._books.trade(parent.trade).is_flat:
+                self._finish(parent, ParentEnd.FILLED, now)
+            elif parent.stopping is not None:
+                self._finish(parent, ParentEnd.STOPPED, now)
+            return
         parent.done_units += units
-        if not units:
-            parent.failures += 1
-        self._ledger.append(
-            Kind.ORDER_OUTCOME,
-            parent.strategy,
-            now,
-            order=child.id,
-            outcome=outcome.value,
-            filled=units,
-            left=child.request.units - units,
-        )
-        if parent.remaining <= 0:
+        parent.failures += not units
+        if not child.is_balanced:
+            # What is held is no longer a whole number of units: the parent's plan does not fit any more.
+            if not parent.is_opening:
+                self._drive(parent.trade, Trigger.LEG, now)
+            self._finish(parent, ParentEnd.REJECTED if outcome is OrderOutcome.REJECTED else ParentEnd.STOPPED, now)
+        elif parent.remaining <= 0:
             self._finish(parent, ParentEnd.FILLED, now)
         elif outcome is OrderOutcome.REJECTED and parent.is_opening:
             self._finish(parent, ParentEnd.REJECTED, now)
@@ -214,31 +165,32 @@ class OrderGateway:
         parent.end = end
         self._parents.pop(parent.intent_id, None)
         if parent.is_opening:
-            trigger = {
-                ParentEnd.FILLED: Trigger.FILLED,
-                ParentEnd.REJECTED: Trigger.REJECTED,
-                ParentEnd.DENIED: Trigger.DENIED,
-            }.get(end, Trigger.CANCELLED)
-            self._drive(parent.trade, trigger, now)
-            return
-        trade = self._books.trade(parent.trade)
-        if not any(trade.legs.values()):
+            self._drive(parent.trade, _OPENING_ENDS.get(end, Trigger.CANCELLED), now)
+        elif self._books.trade(parent.trade).is_flat:
             self._drive(parent.trade, Trigger.FLAT, now)
         elif end is ParentEnd.NO_FILL and parent.ladder is Ladder.TARGET:
             self._drive(parent.trade, Trigger.CANCELLED, now)
-        elif end is ParentEnd.FILLED:
-            self._drive(parent.trade, Trigger.PART, now)
+        elif end is ParentEnd.FILLED and parent.purpose is Purpose.REPAIR:
+            self._drive(parent.trade, Trigger.BALANCED, now)
 
-    def _quarantine(self, event: BrokerEvent, cause: str, strategy: str, now: datetime) -> None:
+    def _record_outcome(self, parent: Parent, child: Child, outcome: OrderOutcome, now: datetime) -> None:
+        units = child.filled_units()
         self._ledger.append(
-            Kind.EVENT_QUARANTINED, strategy, now, order=event.order, cause=cause, symbol=event.symbol, qty=event.qty
+            Kind.ORDER_OUTCOME,
+            parent.strategy,
+            now,
+            order=child.id,
+            outcome=outcome.value,
+            filled=units,
+            left=child.request.units - units,
         )
 
     # ----------------------------------------------------------------------------------------------------- 2 openings
 
     def open(self, intent: Intent, snapshot: MarketSnapshot) -> None:
         """Start working a sized opening; INTENT and the allowing VERDICT stand in the ledger already."""
-        assert intent.qty is not None and intent.plan is not None
+        assert intent.qty is not None
+        assert intent.plan is not None
         now = snapshot.time
         steps = PriceLadder.of(Ladder.ENTRY, self._settings).steps
         parent = Parent(
@@ -373,7 +325,7 @@ class OrderGateway:
             return
         if now < parent.next_step_at:
             return
-        request = self._next_request(parent, snapshot)
+        request = self._maker.make(parent, snapshot)
         if child is not None:
             if (
                 request is not None
@@ -385,7 +337,7 @@ class OrderGateway:
             self._cancel(parent, child, now)
             if not child.is_final or parent.is_done:
                 return  # confirmed later, or it filled meanwhile: never replaced before the cancel is confirmed
-            request = self._next_request(parent, snapshot)
+            request = self._maker.make(parent, snapshot)
         if request is None:
             parent.advance(self._settings.ladder_step_s, now)
             return
@@ -415,72 +367,10 @@ class OrderGateway:
         if child.unresolved_at is not None:
             return
         child.unresolved_at = now
-        units = child.filled_units()
-        self._ledger.append(
-            Kind.ORDER_OUTCOME,
-            parent.strategy,
-            now,
-            order=child.id,
-            outcome=OrderOutcome.UNRESOLVED.value,
-            filled=units,
-            left=child.request.units - units,
-        )
+        self._record_outcome(parent, child, OrderOutcome.UNRESOLVED, now)
         self._drive(parent.trade, Trigger.UNRESOLVED, now)
 
     # --------------------------------------------------------------------------------------------- prices and sending
-
-    def _next_request(self, parent: Parent, snapshot: MarketSnapshot) -> OrderRequest | None:
-        """Return the order of the present ladder step, None where no price can be made now."""
-        structure, units = self._structure_now(parent)
-        net = self._net(parent, structure, snapshot)
-        if net is None:
-            return None
-        cash = PriceLadder.of(parent.ladder, self._settings).cash(parent.step, net, structure.tick, parent.floor_cash)
-        if parent.purpose is Purpose.REPAIR:
-            # On a clock of minute bars the collar opens to its full width at once, or sixty seconds could not be kept.
-            cash = against_us(net.natural, structure.tick) - collar_room(net.natural, structure.tick, self._settings)
-            cash = -abs(against_us(cash, structure.tick))
-        if cash is None:
-            return None
-        attempt = self._attempts[(parent.trade, parent.purpose)] + 1
-        legs = tuple(OrderLeg(leg.instrument, leg.ratio * units) for leg in structure.legs)
-        single = len(legs) == 1
-        return OrderRequest(
-            order=f"{self._run}|{parent.trade}|{parent.purpose.value}|{attempt}",
-            type=OrderType.LIMIT if single else OrderType.COMBO_LIMIT,
-            tif=TimeInForce.DAY,
-            legs=legs,
-            units=gcd(*(leg.qty for leg in legs)),
-            net_cash=cash,
-        )
-
-    def _structure_now(self, parent: Parent) -> tuple[Structure, int]:
-        """The legs of the next child. A flattening that failed twice as a combo goes leg by leg, shorts (which it
-        buys) first.
-        """
-        if (
-            parent.purpose is Purpose.FLATTEN
-            and parent.failures >= FLATTEN_COMBO_FAILURES
-            and len(parent.structure.legs) > 1
-        ):
-            trade = self._books.trade(parent.trade)
-            for leg in sorted(parent.structure.legs, key=lambda item: -item.ratio):
-                left = abs(trade.legs.get(leg.symbol, 0))
-                if left:
-                    sign = 1 if leg.ratio > 0 else -1
-                    return Structure(StructureName.SINGLE, (Leg(leg.instrument, sign),)), left
-        return parent.structure, parent.remaining
-
-    def _net(self, parent: Parent, structure: Structure, snapshot: MarketSnapshot) -> NetQuote | None:
-        """Openings need every leg GOOD now. Closings leave under any verdict, at the last good natural price."""
-        if parent.is_opening:
-            return net_quote(structure, snapshot.quote) if all_good(structure, snapshot.quote) else None
-
-        def quote_of(symbol: str) -> Quote:
-            present = snapshot.quote(symbol)
-            return present if usable(present) else snapshot.last_good.get(symbol, present)
-
-        return net_quote(structure, quote_of)
 
     def _send(self, parent: Parent, request: OrderRequest, snapshot: MarketSnapshot) -> None:
         now = snapshot.time
@@ -492,7 +382,7 @@ class OrderGateway:
                 self._refuse(parent, Verdict.refuse(Reason.THROTTLED), now)
                 self._end_ladder(parent, now)
             return  # closings queue: the next step tries again
-        structure, _units = self._structure_now(parent)
+        structure, _units = self._maker.structure_now(parent)
         verdict = judge_order(request, self._facts(parent, structure, snapshot), self._settings)
         if not verdict.allowed:
             self._refuse(parent, verdict, now)
@@ -501,6 +391,9 @@ class OrderGateway:
             else:
                 parent.advance(self._settings.ladder_step_s, now)
             return
+        if parent.refused:
+            allow_intent(self._ledger, parent.strategy, parent.intent_id, now)
+            parent.refused = False
         child = Child(request, now, parent.ladder_end)
         try:
             self._record_sending(parent, child, now)
@@ -509,9 +402,7 @@ class OrderGateway:
                 self._finish(parent, ParentEnd.DENIED if parent.children == 0 else ParentEnd.NO_FILL, now)
                 return
             # A closing goes on: the record is kept in memory and appended once the store writes again.
-        self._used_ids.add(child.id)
-        self._attempts[(parent.trade, parent.purpose)] += 1
-        self._children[child.id] = (parent, child)
+        self._desk.register(parent, child)
         self._throttle.count(now, opening=parent.is_opening)
         first = parent.children == 0
         parent.child = child
@@ -519,7 +410,7 @@ class OrderGateway:
         parent.advance(self._settings.ladder_step_s, now)
         if first and parent.is_opening:
             self._drive(parent.trade, Trigger.SENT, now)
-        self._queue.extend(self._broker.send(request))
+        self._desk.extend(self._broker.send(request))
         self.fold(now)
 
     def _record_sending(self, parent: Parent, child: Child, now: datetime) -> None:
@@ -533,7 +424,7 @@ class OrderGateway:
             intent=parent.intent_id,
             trade=parent.trade,
             purpose=parent.purpose.value,
-            attempt=self._attempts[(parent.trade, parent.purpose)] + 1,
+            attempt=self._maker.use(parent, request),
             type=request.type.value,
             tif=request.tif.value,
             legs=[{"symbol": leg.symbol, "qty": leg.qty} for leg in request.legs],
@@ -560,13 +451,14 @@ class OrderGateway:
             committed_units=parent.done_units if structure is parent.structure else 0,
             held={symbol: self._books.position(symbol) for symbol in structure.symbols},
             working=open_quantities((child.request.legs, child.filled) for child in self.working_children()),
-            used_ids=self._used_ids,
-            net=self._net(parent, structure, snapshot),
+            used_ids=self._maker.used_ids,
+            net=self._maker.net(parent, structure, snapshot),
             tick=structure.tick,
             close_width=width,
         )
 
     def _refuse(self, parent: Parent, verdict: Verdict, now: datetime) -> None:
+        parent.refused = True
         self._ledger.append(
             Kind.VERDICT,
             parent.strategy,
@@ -618,37 +510,31 @@ class OrderGateway:
 
     def settle_unresolved(self, order: str, outcome: OrderOutcome, now: datetime) -> None:
         """End an UNRESOLVED order by what the broker or reconciliation has shown."""
-        parent, child = self._children[order]
-        if child.outcome is None:
-            self._close_child(parent, child, outcome, now)
+        owner = self._desk.owner(order)
+        if owner is not None and owner[1].outcome is None:
+            self._close_child(*owner, outcome, now)
 
     def remember(self, orders: Iterable[tuple[str, str, Purpose, int]], intents: Iterable[tuple[str, Purpose]]) -> None:
-        """Take over ids of an earlier process (order id, trade, purpose, attempt), so that none is ever used again."""
-        for order, trade, purpose, attempt in orders:
-            self._used_ids.add(order)
-            self._attempts[(trade, purpose)] = max(self._attempts[(trade, purpose)], attempt)
-        for trade, purpose in intents:
-            self._intents[(trade, purpose)] += 1
+        """Take over the ids of an earlier process, so that none is ever used again."""
+        self._maker.remember(orders)
+        self._intents.update(intents)
 
     def adopt(self, parent: Parent, child: Child) -> None:
         """Take over an order of an earlier process that still works, or whose end is unknown."""
         parent.child = child
         self._parents[parent.intent_id] = parent
-        self._children[child.id] = (parent, child)
-        self._used_ids.add(child.id)
+        self._desk.register(parent, child)
 
     def query(self, order: str, now: datetime) -> None:
         """Ask the broker about an order and fold what it says as if it had been reported."""
-        owner = self._children.get(order)
-        known = self._broker.find(order)
-        if owner is None or known is None:
-            return
-        _parent, child = owner
-        for symbol, filled in sorted(known.filled.items()):
-            missing = filled - child.filled.get(symbol, 0)
-            price = to_u6(known.average_price.get(symbol, 0.0))
-            if missing:
-                self._queue.append(BrokerEvent(order, symbol, known.status, missing, price, 0, now, "recovered"))
-            elif known.status.is_final or known.status is OrderStatus.SUBMITTED:
-                self._queue.append(BrokerEvent(order, symbol, known.status, 0, 0, 0, now, "recovered"))
-        self.fold(now)
+        owner, known = self._desk.owner(order), self._broker.find(order)
+        if owner is not None and known is not None:
+            self._desk.recover(known, owner[1], now)
+            self.fold(now)
+
+
+_OPENING_ENDS = {
+    ParentEnd.FILLED: Trigger.FILLED,
+    ParentEnd.REJECTED: Trigger.REJECTED,
+    ParentEnd.DENIED: Trigger.DENIED,
+}

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from enum import Enum
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 from core.errors import SettingsError
 
@@ -52,9 +52,9 @@ class Section:
     def __post_init__(self) -> None:
         sentences = [
             text
-            for spec in dataclasses.fields(self)
+            for spec in dataclasses.fields(cast(Any, self))
             if (text := _out_of_bounds(type(self), spec, getattr(self, spec.name)))
-        ]  # type: ignore[arg-type]
+        ]
         if sentences:
             raise SettingsError(sentences)
 

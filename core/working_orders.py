@@ -7,7 +7,6 @@ the reservation stays, and nothing is repeated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -36,6 +35,7 @@ class Child:
     status: dict[str, OrderStatus] = field(default_factory=dict)
     filled: dict[str, int] = field(default_factory=dict)
     fills: int = 0
+    fees_u6: int = 0
     cancel_at: datetime | None = None
     unresolved_at: datetime | None = None
     outcome: OrderOutcome | None = None
@@ -102,6 +102,12 @@ class Child:
             return OrderOutcome.FILLED
         return OrderOutcome.CANCELLED if self.cancel_at is not None else OrderOutcome.EXPIRED
 
+    @property
+    def is_balanced(self) -> bool:
+        """Whether what is filled is a whole number of units in every leg."""
+        units = self.filled_units()
+        return all(self.filled.get(leg.symbol, 0) == leg.qty // self.request.units * units for leg in self.request.legs)
+
     def filled_units(self) -> int:
         """Return balanced units: min over legs of floor(filled / ratio)."""
         per_unit = {leg.symbol: leg.qty // self.request.units for leg in self.request.legs}
@@ -138,7 +144,7 @@ class Parent:
     child: Child | None = None
     stopping: Reason | None = None
     end: ParentEnd | None = None
-    cover_cash: Mapping[str, float] = field(default_factory=dict)
+    refused: bool = False
 
     @property
     def trade(self) -> str:
