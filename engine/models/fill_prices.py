@@ -63,7 +63,7 @@ def is_exchange_open(security: SecurityView, now: datetime) -> bool:
     on_bar = clock.local(now).date() == clock.local(end).date() if end - start > COARSE_SPAN else now <= end
     # The bar must touch the session; the data of this engine has nothing outside it, but a daily bar ends at midnight
     # or at the close.
-    return on_bar and (clock.is_open(start) or start < clock.next_close(start) <= end)
+    return on_bar and (clock.is_open(start) or clock.next_close(start) <= end)
 
 
 def last_data(security: SecurityView) -> tuple[datetime, datetime] | None:

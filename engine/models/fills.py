@@ -13,6 +13,7 @@ from typing import Final
 
 from engine.enums import OrderDirection, OrderStatus, OrderType, SecurityType
 from engine.models.equity_fills import EQUITY_MODELS
+from engine.models.expiry import exercise
 from engine.models.fill_prices import FillError, filled, prices_of
 from engine.models.immediate_fills import IMMEDIATE_MODELS, limit_fill, market_fill
 from engine.models.views import SecurityView
@@ -44,6 +45,8 @@ def fill(
         return _all_legs(legs, lambda leg, leg_security: limit_fill(leg, leg_security, now))
     if order.status is OrderStatus.CANCELED:
         return []
+    if order.type is OrderType.OPTION_EXERCISE:
+        return exercise(security, order, now)
     models = EQUITY_MODELS if security.type is SecurityType.EQUITY else IMMEDIATE_MODELS
     event = models[order.type](order, security, now)
     return [] if event is None else [event]

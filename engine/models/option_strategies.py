@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from engine.enums import OptionRight
@@ -276,19 +276,25 @@ class _Book(NamedTuple):
         return len(self.quantities) + (1 if self.lots else 0)
 
 
-def match(legs: Iterable[OptionLeg], underlying_lots: int = 0) -> list[Match]:
+def match(legs: Iterable[OptionLeg], underlying_lots: int = 0) -> tuple[Match, ...]:
     """Return the strategies that the positions on one underlying form, in the order LEAN finds them.
 
     Positions of one contract are added up.  Every option ends up in a strategy, if only as a naked call or put; lots
     of the underlying that no strategy takes are left out.
     """
+    return _match(tuple(legs), underlying_lots)
+
+
+@lru_cache(maxsize=256)
+def _match(legs: tuple[OptionLeg, ...], underlying_lots: int) -> tuple[Match, ...]:
+    # Remembered because a working order asks for the same groups every minute.
     book = _book(legs, underlying_lots)
     best, left = _greedy(_most_legs_first(), book)
     uncovered = _uncovered(best, left)
     if uncovered <= _least_uncovered(book):
-        return best
+        return tuple(best)
     other, left = _greedy(_covered_first(), book)
-    return other if _uncovered(other, left) < uncovered else best
+    return tuple(other if _uncovered(other, left) < uncovered else best)
 
 
 def _book(legs: Iterable[OptionLeg], lots: int) -> _Book:

@@ -23,8 +23,9 @@ from engine.models.expiry import (
     short_options,
     with_profit,
 )
+from engine.models.fills import fill
 from engine.models.security_margin import UnknownUnderlying
-from tests.engine.models.builders import HOLIDAY, INDEX_CLOCK, STOCK_CLOCK, Market, TestSecurity, at
+from tests.engine.models.builders import HOLIDAY, INDEX_CLOCK, STOCK_CLOCK, Market, TestSecurity, at, order
 
 FRIDAY = date(2025, 1, 10)
 SATURDAY = date(2025, 1, 11)
@@ -115,6 +116,16 @@ def test_put_delivers_the_other_way() -> None:
     _, delivered = exercise(put, expiry_order(put, at("00:00", SATURDAY)), at("00:00", SATURDAY))
 
     assert (delivered.fill_quantity, delivered.direction) == (-100, OrderDirection.SELL)
+
+
+def test_exercise_on_the_holders_own_order_is_filled_like_an_expiry() -> None:
+    market = Market()
+    call = market.stock_option(market.stock("SPY", 590.0), 580, "C", 10.0, held=3)
+    sent = order(OrderType.OPTION_EXERCISE, call, -2)
+
+    events = fill(sent, call, at("10:00"))
+
+    assert [(event.fill_price, event.fill_quantity) for event in events] == [(0.0, -2), (580.0, 200)]
 
 
 def test_worthless_option_on_stock_delivers_nothing() -> None:
