@@ -6,22 +6,27 @@ data at all (those become time slices) and how many points LEAN would count; col
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.clock import MINUTES_PER_DAY
-from engine.columns import DataSource, OptionDay, QuoteColumns, TradeColumns
+from engine.columns import DailyColumns, DataSource, OptionDay, QuoteColumns, TradeColumns
 from engine.enums import DataNormalizationMode, Resolution, SecurityType
+from engine.market_bars import QuoteBar, TradeBar, quote_bar, trade_bar
 
 if TYPE_CHECKING:
     from engine.hours import Session
     from engine.securities import Security
     from engine.symbols import Symbol
 
+Present = npt.NDArray[np.bool_]
+_SEED_DAYS: Final = 10
 OPTION_SECURITY_TYPES: Final = frozenset({SecurityType.OPTION, SecurityType.INDEX_OPTION})
 NEVER: Final = 1 << 40
 
@@ -39,9 +44,9 @@ class Subscription:
     # Data that ended at or before this stamp is history; data after `until` is no longer delivered.
     since: int
     until: int = NEVER
-    # Fill-forward repeats bars from the first real one on.
-    trades_started: bool = False
-    quotes_started: bool = False
+    # Day of the first bar: fill-forward repeats bars from it on.
+    trades_since: int = NEVER
+    quotes_since: int = NEVER
 
 
 class Stream:
@@ -58,6 +63,12 @@ class Stream:
         # First minute that has a bar, real or repeated; NEVER without one.
         self.first_trade = NEVER
         self.first_quote = NEVER
+
+    @property
+    def bar_period(self) -> timedelta:
+        if self.subscription.resolution is Resolution.DAILY:
+            return timedelta(minutes=self.session.close_minute - self.session.open_minute)
+        return timedelta(minutes=1)
 
 
 class OptionGroup:
@@ -94,7 +105,7 @@ class OptionGroup:
         row = -1 if columns is None else columns.row_at(minute)
         if row >= 0:
             return columns, row, False
-        if not self.fill_forward or not member.subscription.quotes_started or minute > self.session.close_minute:
+        if not self.fill_forward or member.subscription.quotes_since > self.ordinal or minute > self.session.close_minute:
             return None, -1, False
         latest = member.latest_quote(self.ordinal, minute)
         return (None, -1, False) if latest is None else (latest[0], latest[1], True)
@@ -119,6 +130,15 @@ class DayPlan:
     data_points: int = 0
     by_symbol: dict[Symbol, Stream] = field(default_factory=dict)
 
+    def next_minute(self, after: int) -> int:
+        """Return the first minute with data after a minute, -1 when there is none."""
+        at = bisect_right(self.minutes, after)
+        return self.minutes[at] if at < len(self.minutes) else -1
+
+    def has_minute(self, minute: int) -> bool:
+        at = bisect_right(self.minutes, minute)
+        return at > 0 and self.minutes[at - 1] == minute
+
 
 class Feed:
     """Subscriptions and the data behind them."""
@@ -127,16 +147,24 @@ class Feed:
         self.source = source
         self.subscribed: dict[Symbol, Security] = {}
         self.plan: DayPlan | None = None
-        self.daily_subscribed: list[Security] = []
+        # Whether the plan of the day misses a subscription that came or went meanwhile.
+        self.is_stale = False
         self._option_days: dict[tuple[Symbol, int], OptionDay | None] = {}
 
     def add(self, security: Security) -> None:
         self.subscribed[security.symbol] = security
+        self.is_stale = True
 
     def remove(self, security: Security, stamp: int) -> None:
         """End a subscription; what was delivered up to `stamp` stays readable."""
         security.subscription.until = min(security.subscription.until, stamp)
         self.subscribed.pop(security.symbol, None)
+        self.is_stale = True
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the market itself may be edited while the day runs."""
+        return self.source.revision != 0
 
     def is_subscribed(self, symbol: Symbol) -> bool:
         return symbol in self.subscribed
@@ -223,20 +251,43 @@ class Feed:
         values[:, :4] *= factor
         return TradeColumns(columns.end_minute, values)
 
+    def daily_bar(self, security: Security, columns: DailyColumns, row: int, session: Session) -> TradeColumns:
+        """Return one daily bar as a bar that ends at the session's close (LEAN's precise end times)."""
+        end = np.array([session.close_minute], dtype=np.int32)
+        return self._scaled(security, TradeColumns(end, columns.values[row : row + 1]), session.date)
+
+    def last_before(self, security: Security, stamp: int) -> TradeBar | QuoteBar | None:
+        """Return the newest bar of a security that had ended by a stamp, looking ten days back."""
+        for ordinal in range(stamp // MINUTES_PER_DAY, stamp // MINUTES_PER_DAY - _SEED_DAYS, -1):
+            minute = min(stamp - ordinal * MINUTES_PER_DAY, MINUTES_PER_DAY)
+            if security.type in OPTION_SECURITY_TYPES:
+                quotes = self.quotes(security, ordinal)
+                row = -1 if quotes is None else quotes.last_row_at_or_before(minute)
+                if quotes is not None and row >= 0:
+                    return quote_bar(security, quotes, row, ordinal)
+                continue
+            trades = self.trades(security, ordinal)
+            row = -1 if trades is None else trades.last_row_at_or_before(minute)
+            if trades is not None and row >= 0:
+                return trade_bar(security, trades, row, ordinal)
+        return None
+
     # What the loop asks for.
 
     def open_day(self, day: date) -> DayPlan:
         """Read what the subscribed equities and indices have on a day, and find all minutes with data."""
         ordinal = day.toordinal()
         self.plan = None
+        self.is_stale = False
         plan = DayPlan(day, ordinal)
         present = np.zeros(MINUTES_PER_DAY + 1, dtype=bool)
         for security in self.subscribed.values():
             subscription = security.subscription
-            if subscription.resolution is not Resolution.MINUTE:
-                continue
             session = security.hours.session(day)
             if session is None:
+                continue
+            if subscription.resolution is Resolution.DAILY:
+                self._open_daily(plan, security, session, present)
                 continue
             if security.symbol.security_type in OPTION_SECURITY_TYPES:
                 self._join(plan, security, session, ordinal)
@@ -253,6 +304,19 @@ class Feed:
         self.plan = plan
         return plan
 
+    def _open_daily(self, plan: DayPlan, security: Security, session: Session, present: Present) -> None:
+        """A daily bar is one point at the session's close."""
+        columns = self.source.daily(security.symbol)
+        row = -1 if columns is None else columns.row_of(session.date)
+        stream = Stream(security, security.subscription, session)
+        if columns is not None and row >= 0:
+            stream.trades = self.daily_bar(security, columns, row, session)
+            stream.first_trade = session.close_minute
+            present[session.close_minute] = True
+            plan.data_points += 1
+        plan.streams.append(stream)
+        plan.by_symbol[security.symbol] = stream
+
     def _join(self, plan: DayPlan, security: Security, session: Session, ordinal: int) -> None:
         canonical = security.symbol.canonical
         group = plan.groups.get(canonical)
@@ -263,7 +327,7 @@ class Feed:
         group.members.append(security)
 
 
-def _mark(stream: Stream, present: np.ndarray[tuple[int], np.dtype[np.bool_]], ordinal: int) -> int:
+def _mark(stream: Stream, present: Present, ordinal: int) -> int:
     """Mark the minutes of a stream's bars and return how many points it delivers."""
     subscription = stream.subscription
     session = stream.session
@@ -272,7 +336,7 @@ def _mark(stream: Stream, present: np.ndarray[tuple[int], np.dtype[np.bool_]], o
     for name in ("trades", "quotes"):
         columns: TradeColumns | QuoteColumns | None = stream.trades if name == "trades" else stream.quotes
         count = 0 if columns is None else len(columns)
-        started = subscription.trades_started if name == "trades" else subscription.quotes_started
+        started = (subscription.trades_since if name == "trades" else subscription.quotes_since) < ordinal
         first = NEVER
         if columns is not None and count:
             first = max(columns.first_minute, earliest)
@@ -289,14 +353,16 @@ def _mark(stream: Stream, present: np.ndarray[tuple[int], np.dtype[np.bool_]], o
             points += len(minutes)
         if name == "trades":
             stream.first_trade = first
-            subscription.trades_started = started or first != NEVER
+            if not started and first != NEVER:
+                subscription.trades_since = ordinal
         else:
             stream.first_quote = first
-            subscription.quotes_started = started or first != NEVER
+            if not started and first != NEVER:
+                subscription.quotes_since = ordinal
     return points
 
 
-def _mark_options(group: OptionGroup, present: np.ndarray[tuple[int], np.dtype[np.bool_]], ordinal: int) -> int:
+def _mark_options(group: OptionGroup, present: Present, ordinal: int) -> int:
     """Mark the minutes of a root's quotes and return how many points its members deliver.
 
     Usually the underlying has marked every minute already, so contracts are only parsed, one after the other, while there
@@ -308,11 +374,11 @@ def _mark_options(group: OptionGroup, present: np.ndarray[tuple[int], np.dtype[n
         length = session.close_minute - session.open_minute
         for member in group.members:
             subscription = member.subscription
-            if not subscription.quotes_started:
+            if subscription.quotes_since >= ordinal:
                 span = None if day is None else day.minute_span(member.symbol)
                 if span is None:
                     continue
-                subscription.quotes_started = True
+                subscription.quotes_since = ordinal
                 first = max(span[0], session.open_minute + 1)
                 points += session.close_minute + 1 - first
                 present[first : session.close_minute + 1] = True

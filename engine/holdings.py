@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from engine.clock import EngineClock
-from engine.enums import OrderDirection, OrderType, SettlementType
+from engine.enums import OrderDirection, OrderType
 from engine.models import margin
+from engine.models.expiry import cash_settlement, with_profit
 from engine.models.position_groups import PositionGroup, resolve_groups
 from engine.models.views import ZERO, exact
 from engine.orders import Order, OrderEvent
@@ -489,6 +490,10 @@ class Portfolio:
             self._groups = resolve_groups(self._held_and_active())
         return self._groups
 
+    def visible_holdings(self) -> list[Security]:
+        """Return the securities with a position that iteration sees."""
+        return self._held_and_active()
+
     def _held_and_active(self) -> list[Security]:
         active = self.securities.active
         return [security for symbol, security in self.held.items() if symbol in active]
@@ -500,6 +505,11 @@ class Portfolio:
     def invalidate(self) -> None:
         """Forget the cached value: prices, cash or positions changed."""
         self._is_valid = False
+
+    def keep_value(self) -> None:
+        """Compute the value now if it is not cached: it is about to be needed as it was."""
+        if self.held:
+            float(self.total_portfolio_value)
 
     def visibility_changed(self) -> None:
         """Forget the groups: a security was hidden from iteration.  The cached value stays, as in LEAN."""
@@ -548,6 +558,8 @@ class Portfolio:
         if (held > 0 and fill.direction is OrderDirection.SELL) or (held < 0 and fill.direction is OrderDirection.BUY):
             self._book_profit(security, fill)
         holding.set_holdings(*_position_after(held, holding.average_price, fill))
+        if _is_exercise(fill) and isinstance(security, Option):
+            fill.message = with_profit(fill.message, exact(holding.last_trade_profit))
 
     def _book_profit(self, security: Security, fill: OrderEvent) -> None:
         """Book the profit of a closing fill; at the expiry of a cash-settled option, also its payment."""
@@ -556,12 +568,8 @@ class Portfolio:
         unit = closed * security.contract_multiplier
         profit = unit * fill.fill_price - unit * holding.average_price
         ticket = fill.ticket
-        is_exercise = ticket is not None and ticket.order_type is OrderType.OPTION_EXERCISE
-        if is_exercise and isinstance(security, Option) and security.exercise_settlement is SettlementType.CASH:
-            assert ticket is not None
-            assert security.underlying is not None
-            intrinsic = exact(security.get_intrinsic_value(security.underlying.close))
-            payment = -intrinsic * exact(security.contract_multiplier) * exact(ticket.quantity)
+        if ticket is not None and _is_exercise(fill) and isinstance(security, Option):
+            payment = cash_settlement(security, ticket.quantity)
             if payment:
                 security.settlement_model.apply_funds(self, payment, fill.utc_time)
                 profit += float(payment)
@@ -573,6 +581,10 @@ class Portfolio:
 
     def __setitem__(self, symbol: Symbol, holding: SecurityHolding) -> NoReturn:
         raise TypeError("portfolio: holdings change through orders only.")
+
+
+def _is_exercise(fill: OrderEvent) -> bool:
+    return fill.ticket is not None and fill.ticket.order_type is OrderType.OPTION_EXERCISE
 
 
 def _position_after(held: float, average: float, fill: OrderEvent) -> tuple[float, float]:

@@ -356,6 +356,22 @@ class Order:
         if fields.trailing_amount is not None:
             self.trailing_amount = float(fields.trailing_amount)
 
+    def set_quantity(self, quantity: float) -> None:
+        """Change the order's own quantity (rounding to lots); of a combo leg only its ratio."""
+        group = self.group_order_manager
+        self._quantity = quantity if group is None else quantity / group.quantity
+
+    def describe_prices(self, event: OrderEvent) -> None:
+        """Copy the order's current prices into one of its events; the limit of a combo limit order is not among them."""
+        if self.type in LIMIT_TYPES:
+            event.limit_price = self.limit_price
+        if self.type in STOP_TYPES:
+            event.stop_price = self.stop_price
+        if self.type is OrderType.TRAILING_STOP:
+            event.trailing_amount = self.trailing_amount
+        if self.type is OrderType.LIMIT_IF_TOUCHED:
+            event.trigger_price = self.trigger_price
+
     def clone(self) -> Order:
         """Return a copy; the group is shared, as in LEAN."""
         copy = Order.__new__(Order)

@@ -25,10 +25,10 @@ from engine.models.views import BuyingPowerModel, FeeModel, PriceBar, QuoteView
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.market_bars import QuoteBar, TradeBar
     from engine.feed import Feed, Subscription
     from engine.holdings import SecurityHolding
     from engine.hours import ExchangeHours
+    from engine.market_bars import QuoteBar, TradeBar
     from engine.models.settlement import SettlementModel
     from engine.symbols import Symbol
     from engine.universe import OptionFilterUniverse
@@ -303,6 +303,13 @@ class Security:
         """Return the minutes from exchange time to New York time on a day."""
         return minutes_to_new_york(self.hours.time_zone, date.fromordinal(ordinal))
 
+    @property
+    def last_data_end(self) -> datetime | None:
+        """UTC end of the newest bar of any kind."""
+        self.catch_up()
+        found = [kept for kept in (self._last_trade, self._last_quote) if kept is not None]
+        return max((_bar_times(*kept)[1] for kept in found), default=None)
+
     # The fold.
 
     def catch_up(self) -> None:
@@ -397,6 +404,18 @@ class Security:
         self.catch_up()
         self._price = self._open = self._high = self._low = self._close = price
 
+    def restart(self, stamp: int) -> None:
+        """Begin earlier than subscribed: the run has a warm-up."""
+        self.subscription.since = stamp
+        self._seen = stamp
+
+    def resume(self, subscription: Subscription) -> None:
+        """Subscribe anew after the subscription had ended."""
+        self.catch_up()
+        self.subscription = subscription
+        self.is_tradable = self.type is not SecurityType.INDEX
+        self.is_delisted = False
+
     def forget(self) -> None:
         """Reset the cache: the security left its universe without being held."""
         self._price = self._open = self._high = self._low = self._close = 0.0
@@ -446,7 +465,7 @@ class Option(Security):
         clock: EngineClock,
     ) -> None:
         super().__init__(symbol, subscription, hours, exchange_clock, properties, feed, clock)
-        self.contract_filter: Callable[[OptionFilterUniverse], OptionFilterUniverse | None] | None = None
+        self.contract_filter: Callable[[OptionFilterUniverse], OptionFilterUniverse] | None = None
         self.option_assignment_model: OptionAssignmentModel = DefaultOptionAssignmentModel()
         self.price_model: object = None
         self.exercise_settlement: SettlementType = exercise_settlement(symbol)

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from engine.market_bars import BaseData, Delisting, Dividend, QuoteBar, Split, TradeBar, quote_bar, trade_bar
 from engine.columns import QuoteColumns
 from engine.enums import OptionRight, OptionStyle
 from engine.errors import EngineUnsupported
 from engine.feed import OPTION_SECURITY_TYPES
+from engine.market_bars import BaseData, Delisting, Dividend, QuoteBar, Split, TradeBar, quote_bar, trade_bar
 
 if TYPE_CHECKING:
     from engine.feed import DayPlan, OptionGroup, Stream
@@ -186,7 +186,8 @@ def _trade_of(stream: Stream, ordinal: int, minute: int) -> TradeBar | None:
     columns = stream.trades
     row = -1 if columns is None else columns.row_at(minute)
     if columns is not None and row >= 0:
-        return trade_bar(stream.security, columns, row, ordinal)
+        period = stream.bar_period
+        return trade_bar(stream.security, columns, row, ordinal, period=period)
     if not stream.subscription.fill_forward:
         return None
     latest = stream.security.latest_trade(ordinal, minute)
@@ -562,7 +563,7 @@ class Slice:
             raise KeyError(
                 f"'{symbol}' wasn't found in the Slice object, likely because there was no-data at this moment in time "
                 "and it wasn't possible to fillforward historical data. Please check the data exists before accessing "
-                "it with data.ContainsKey(\"{symbol}\")"
+                'it with data.ContainsKey("{symbol}")'
             )
         return found
 

@@ -249,6 +249,19 @@ class UpdateOrderRequest(OrderRequest):
         self.trigger_price = fields.trigger_price
         self.trailing_amount = fields.trailing_amount
 
+    @property
+    def is_allowed_for_closed_order(self) -> bool:
+        """Only the tag of a closed order may change."""
+        fields = self.fields
+        values = (
+            fields.quantity,
+            fields.limit_price,
+            fields.stop_price,
+            fields.trigger_price,
+            fields.trailing_amount,
+        )
+        return all(value is None for value in values)
+
 
 class CancelOrderRequest(OrderRequest):
     request_type = OrderRequestType.CANCEL
