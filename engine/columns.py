@@ -426,6 +426,11 @@ class SymbolProperties:
 class DataSource(Protocol):
     """Where the engine's market data comes from: a LEAN folder or a market in memory."""
 
+    @property
+    def revision(self) -> int:
+        """Return a number that changes with every edit; always 0 where nothing can be edited."""
+        ...
+
     def equity(self, ticker: str, market: str = "usa") -> Symbol:
         """Return the equity traded today as `ticker`, with the first ticker and date of its map file."""
         ...

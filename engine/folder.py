@@ -84,6 +84,10 @@ class FolderSource:
         self._universe_days: dict[Symbol, tuple[date, ...]] = {}
         self._equities: dict[tuple[str, str], Symbol] = {}
 
+    @property
+    def revision(self) -> int:
+        return 0
+
     # -- securities ---------------------------------------------------------------------------------------------------
 
     def equity(self, ticker: str, market: str = "usa") -> Symbol:

@@ -170,6 +170,7 @@ class MemorySource:
         self._universes: dict[tuple[Symbol, date], UniverseTable] = {}
         self._daily: dict[Symbol, dict[date, tuple[float, ...]]] = {}
         self._factors: dict[Symbol, list[FactorRow]] = {}
+        self.revision = 1  # changes with every edit of a bar, so that the loop looks for new minutes
         self.rate = 0.01  # LEAN's own, where it has no interest-rate file
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -354,11 +355,13 @@ class MemorySource:
             yield f"daily {symbol.id} {found.day.tolist()}", found.values
 
     def _trades_of(self, symbol: Symbol, day: date) -> LiveTradeColumns:
+        self.revision += 1
         if symbol.underlying is not None:
             return self._day_of(symbol, day).trades.setdefault(symbol, LiveTradeColumns.empty())
         return self._trades.setdefault((symbol, day), LiveTradeColumns.empty())
 
     def _quotes_of(self, symbol: Symbol, day: date) -> LiveQuoteColumns:
+        self.revision += 1
         if symbol.underlying is not None:
             return self._day_of(symbol, day).quotes.setdefault(symbol, LiveQuoteColumns.empty())
         return self._quotes.setdefault((symbol, day), LiveQuoteColumns.empty())

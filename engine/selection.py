@@ -83,6 +83,11 @@ class ChainUniverse:
         """Return the contracts with data, those that wait for their position to close included."""
         return tuple(self._members)
 
+    @property
+    def pending(self) -> tuple[Symbol, ...]:
+        """Return the contracts that were reported as removed and wait for their position to close."""
+        return tuple(self._pending)
+
     def select(
         self, table: UniverseTable, selection: Selection, may_leave: Callable[[Symbol], bool] = lambda symbol: True
     ) -> UniverseChange:
