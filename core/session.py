@@ -110,8 +110,8 @@ class SessionClock:
 class OpeningPriceKeeper:
     """The official open of the anchor: the open of its first regular minute bar, today.
 
-    Live minutes are trusted when the first five came one by one; everything else (late start, gap, restart) is read from
-    history, so that a restart at any minute finds the same price.  The current price is never taken for it.
+    Live minutes are trusted when the first five came one by one; everything else (late start, gap, restart) is read
+    from history, so that a restart at any minute finds the same price.  The current price is never taken for it.
     """
 
     def __init__(self, settings: SessionSettings) -> None:
@@ -122,7 +122,7 @@ class OpeningPriceKeeper:
         self._known = OpeningPrice(OpeningStatus.PENDING)
 
     def observe(self, feed: MarketFeed, session: Session, bar: RawBar | None, last_close: float | None) -> OpeningPrice:
-        """Take one step in: the anchor's bar of this minute, and its close of the previous session (None: not known)."""
+        """Take one step in: the anchor's bar of this minute, and its close of the session before (None: not known)."""
         now = feed.time
         if session.day != self._day:
             self._day, self._started = session.day, now
@@ -157,7 +157,8 @@ class OpeningPriceKeeper:
         price, settings = bars[0].open, self._settings
         mean = sum(bar.close for bar in bars) / len(bars)
         near = abs(price - mean) <= settings.opening_price_tolerance_pct / 100 * mean
-        return near and settings.opening_price_low_fraction * last_close <= price <= settings.opening_price_high_fraction * last_close
+        low, high = settings.opening_price_low_fraction, settings.opening_price_high_fraction
+        return near and low * last_close <= price <= high * last_close
 
 
 def _one_by_one(bars: Sequence[RawBar], opened: datetime) -> bool:
