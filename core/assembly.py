@@ -18,6 +18,7 @@ from core.errors import PermanentError, StateError
 from core.exit_plans import ExitWatch
 from core.ledger import Ledger
 from core.ledger_kinds import EndReason, Kind
+from core.ledger_reader import Replay, replay_ledger
 from core.ledger_sink import ChunkedSink
 from core.market import MarketSnapshot
 from core.market_data import MarketData
@@ -25,14 +26,14 @@ from core.order_gateway import OrderGateway
 from core.ports import Broker, MarketFeed, Store
 from core.reconciliation import Reconciler
 from core.recorder import Recorder, RunFacts
-from core.recovery import Replay, replay_ledger, take_over_orders
+from core.recovery import take_over_orders
 from core.rules import Manager
 from core.self_test import self_test
 from core.session import SessionClock
 from core.setting_fields import settings_hash
 from core.settings import Mode, Settings
 from core.settlement import Settlement
-from core.state_manager import StateManager
+from core.state_manager import Remembers, StateManager
 from core.state_slots import SlotStore
 from core.strategy_coordinator import Parts, StrategyCoordinator
 from core.trade_machine import TradeState, Trigger
@@ -170,7 +171,7 @@ def assemble(
     run = run_id(settings)
     live = settings.run.mode is not Mode.BACKTEST
     books = Books()
-    replay = replay_ledger(store, run, books) if live else Replay()
+    replay = replay_ledger(store, run, books.apply) if live else Replay()
     table = _table(settings, feed, broker, store, books, replay, run)
     initializer = ComponentInitializer(table)
     initializer.build(now)
@@ -179,12 +180,14 @@ def assemble(
         _get(initializer, "account_phases", AccountPhases),
         _get(initializer, "circuit_breaker", CircuitBreaker),
     )
-    for name, part in (
-        ("account_phases", phases),
-        ("circuit_breaker", breaker),
-        ("vix_manager", parts.vix),
-        ("settlement", parts.settlement),
-    ):
+    remembered: dict[str, Remembers] = {
+        "account_phases": phases,
+        "circuit_breaker": breaker,
+        "vix_manager": parts.vix,
+        "settlement": parts.settlement,
+        "exit_watch": parts.exits,
+    }
+    for name, part in remembered.items():
         parts.state.remember(name, part)
     assembly = Assembly(parts, run, phases, breaker, identities)
     parts.recorder.contracts = lambda: {symbol: identities.identifier(symbol) for symbol in books.positions()}
@@ -340,7 +343,7 @@ def _table(
             "chain_gate",
             2,
             ("market_data", "step_pricer"),
-            lambda parts: ChainGate(settings, need(parts, "step_pricer", StepPricer)),
+            lambda parts: ChainGate(settings.chain, settings.data, need(parts, "step_pricer", StepPricer)),
             Blocks.OPTIONS,
         ),
         Row("vix_manager", 2, ("market_data",), lambda _parts: VixManager(settings.vix)),
@@ -382,7 +385,8 @@ def _join(
     calendar, breaker = get("event_calendar", EventCalendar), get("circuit_breaker", CircuitBreaker)
     phases, concentration = get("account_phases", AccountPhases), get("concentration_manager", ConcentrationManager)
     ledger = get("ledger", Ledger)
-    managers: tuple[Manager, ...] = (vix, calendar, breaker, phases, margin, concentration)
+    exits, chain_gate = ExitWatch(settings), get("chain_gate", ChainGate)
+    managers: tuple[Manager, ...] = (vix, calendar, breaker, phases, margin, concentration, chain_gate, exits)
     gates = (
         GatedRule(Gate.VIX, vix.rule),
         GatedRule(Gate.EVENTS, calendar.rule),
@@ -420,7 +424,7 @@ def _join(
         vix=vix,
         managers=managers,
         pipeline=pipeline,
-        exits=ExitWatch(settings),
+        exits=exits,
         strategies=tuple(strategies),
         recorder=get("recorder", Recorder),
     )
@@ -442,13 +446,12 @@ def _recover(parts: Parts, store: Store, run: str, replay: Replay, identities: I
         found, row = None, "newer schema"
         alerts.append(("STATE_SCHEMA", str(error)))
     if replay.torn:
-        alerts.append(
-            (
-                "LEDGER_TORN",
-                f"The last line of the ledger was not whole ({len(replay.torn[0])} bytes); it is set aside, the broker is asked.",
-            )
-        )
+        alerts.append(("LEDGER_TORN", replay.torn))
     frozen: list[str] = []
+    if replay.broken:
+        row = "hash fork"
+        alerts.append(("LEDGER_BROKEN", replay.broken))
+        frozen += [trade.id for trade in parts.books.open_trades()]
     if found is not None:
         alerts += [("SLOT_LOST", sentence) for sentence in found.lost]
         if found.body is not None:
@@ -463,6 +466,10 @@ def _recover(parts: Parts, store: Store, run: str, replay: Replay, identities: I
                         f"The state knows {found.body['ledger_seq']} records, the ledger has {replay.seq}; open trades are frozen.",
                     )
                 )
+                frozen += [trade.id for trade in parts.books.open_trades()]
+            elif not replay.knows(int(found.body["ledger_seq"]), str(found.body["ledger_head"])):
+                row = "hash fork"
+                alerts.append(("LEDGER_FORK", "State and ledger have different histories; open trades are frozen."))
                 frozen += [trade.id for trade in parts.books.open_trades()]
     if (found is None or found.body is None) and not replay.is_fresh:
         row = row if row != "fresh" else "ledger only"

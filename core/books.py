@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from core.contracts import instrument_from_symbol, instrument_of
-from core.coverage import uncovered
+from core.coverage import declared_nakeds, uncovered
 from core.errors import LedgerError
 from core.ledger_kinds import Kind
 from core.reasons import Reason
@@ -145,7 +145,7 @@ class Books:
         """
         held = self._trades[trade]
         legs = ((self._instruments[symbol], qty) for symbol, qty in held.legs.items())
-        return uncovered(legs, held.structure, held.approved_units)
+        return uncovered(legs, held.declared_nakeds)
 
     @property
     def uncovered_shorts(self) -> tuple[Uncovered, ...]:
@@ -234,7 +234,9 @@ class Books:
     def _plan(self, book: str, trade: str, structure: Structure, fields: Mapping[str, Any], time: datetime) -> None:
         basis = RiskBasis(fields["risk_basis"])
         risk = fields.get("t_loss_u6" if basis is RiskBasis.STRESS else "max_loss_u6", 0)
-        made = Trade(trade, book, structure, fields["qty"], risk, fields.get("margin_u6", 0), time, basis)
+        units = fields["qty"]
+        declared = {symbol: per_unit * units for symbol, per_unit in declared_nakeds(structure).items()}
+        made = Trade(trade, book, structure, units, risk, fields.get("margin_u6", 0), time, basis, declared)
         self._trades[trade] = self._open[trade] = made
         self._planned.setdefault((book, time.date()), []).append(made)
 

@@ -5,7 +5,7 @@ Naked = short beyond the longs of the same right with no earlier expiry, and bey
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from core.vocabulary import Instrument, Right, Structure
 
@@ -18,20 +18,24 @@ def naked_shorts(holdings: Iterable[Holding]) -> dict[str, int]:
     The shorts that expire last find their cover first (the fewest longs can serve them), among those the ones nearest
     the money.
     """
-    held = tuple(holdings)
     naked: dict[str, int] = {}
-    for right in Right:
-        outward = 1.0 if right is Right.CALL else -1.0
-        longs = sorted((_expiry(item), qty) for item, qty in held if item.right is right and qty > 0)
-        shorts = sorted(
-            (-_expiry(item), outward * item.strike, item.symbol, -qty)
-            for item, qty in held
-            if item.right is right and qty < 0
-        )
+    longs: dict[Right, list[tuple[int, int]]] = {}
+    shorts: dict[Right, list[tuple[int, float, str, int]]] = {}
+    for item, qty in holdings:
+        if item.right is None or item.expiry is None:
+            continue
+        expiry = item.expiry.toordinal()
+        if qty > 0:
+            longs.setdefault(item.right, []).append((expiry, qty))
+        else:
+            distance = item.strike if item.right is Right.CALL else -item.strike
+            shorts.setdefault(item.right, []).append((-expiry, distance, item.symbol, -qty))
+    for right, sold in shorts.items():
+        able = sorted(longs.get(right, ()))
         cover = 0
-        for negated_expiry, _strike, symbol, qty in shorts:
-            while longs and longs[-1][0] >= -negated_expiry:
-                cover += longs.pop()[1]
+        for negated_expiry, _distance, symbol, qty in sorted(sold):
+            while able and able[-1][0] >= -negated_expiry:
+                cover += able.pop()[1]
             covered = min(cover, qty)
             cover -= covered
             if covered < qty:
@@ -44,20 +48,15 @@ def declared_nakeds(structure: Structure) -> dict[str, int]:
     return naked_shorts((leg.instrument, leg.ratio) for leg in structure.legs)
 
 
-def uncovered(holdings: Iterable[Holding], structure: Structure, approved_units: int) -> dict[str, int]:
-    """Return symbol -> sold contracts (> 0) that lack the cover which the structure promises.
+def uncovered(holdings: Iterable[Holding], declared: Mapping[str, int]) -> dict[str, int]:
+    """Return symbol -> sold contracts (> 0) that lack the cover which their structure promises.
 
-    What the structure declares naked, for all approved units, is no lack.
+    declared: symbol -> contracts that the structure leaves naked, for all approved units; they are no lack.
     """
-    declared = declared_nakeds(structure)
-    promised: list[Holding] = []
-    for instrument, qty in holdings:
-        rest = qty if qty > 0 else min(0, qty + declared.get(instrument.symbol, 0) * approved_units)
-        if rest:
-            promised.append((instrument, rest))
-    return naked_shorts(promised)
-
-
-def _expiry(instrument: Instrument) -> int:
-    assert instrument.expiry is not None  # an option has one by construction
-    return instrument.expiry.toordinal()
+    if not declared:
+        return naked_shorts(holdings)
+    spared = [
+        (instrument, qty if qty > 0 else min(0, qty + declared.get(instrument.symbol, 0)))
+        for instrument, qty in holdings
+    ]
+    return naked_shorts((instrument, qty) for instrument, qty in spared if qty)

@@ -15,7 +15,8 @@ def _offsets(day: date) -> tuple[timedelta, timedelta]:
     """Offset of a date before and after two in the morning, when clocks change."""
     before = datetime(day.year, day.month, day.day, tzinfo=_EASTERN).utcoffset()
     after = datetime(day.year, day.month, day.day, 12, tzinfo=_EASTERN).utcoffset()
-    assert before is not None and after is not None
+    assert before is not None
+    assert after is not None
     return before, after
 
 
@@ -25,10 +26,10 @@ def to_utc(naive: datetime) -> datetime:
     return naive - (before if naive.hour < _CHANGE_HOUR else after)
 
 
+@lru_cache(maxsize=1024)
 def utc_text(naive: datetime) -> str:
-    """Return a naive New York time as `2025-11-28T18:00:00.000000Z`."""
-    moment = to_utc(naive)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z"
+    """Return a naive New York time as `2025-11-28T18:00:00.000000Z`.  The records of one step share it."""
+    return to_utc(naive).isoformat(timespec="microseconds") + "Z"
 
 
 def from_utc_text(text: str) -> datetime:

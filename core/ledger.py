@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from core.eastern import utc_text
@@ -24,6 +24,8 @@ from core.vocabulary import TradingState
 GENESIS: Final = "0" * 64
 VERSION: Final = 1
 
+RETRY_AFTER: Final = timedelta(minutes=1)
+
 REPORTS: Final = frozenset(
     {
         Kind.ORDER_EVENT,
@@ -35,21 +37,23 @@ REPORTS: Final = frozenset(
         Kind.SPLIT,
     }
 )
-"""Kinds that tell what happened elsewhere, perhaps before the line above: they stand at its time.  A fill keeps its own in exec_time."""
+"""Kinds that tell what happened elsewhere, perhaps before the line above: such a line stands at that line's time.
+
+A fill keeps its own time in exec_time.
+"""
 
 Fold = Callable[[Kind, str, Mapping[str, Any], datetime], None]
 
 
 class LedgerSink(Protocol):
-    """Where lines go. Every method raises LedgerError when the line would not survive; the ledger then keeps it in
-    memory.
-    """
+    """Where lines go.  It keeps what it cannot save."""
 
     def write(self, line: str) -> None: ...
 
     def open_chunk(self) -> None: ...
 
-    def flush(self, *, durable: bool) -> None: ...
+    def flush(self, *, durable: bool) -> None:
+        """Save all lines; raises LedgerError when some stay in memory."""
 
 
 class Ledger:
@@ -63,7 +67,7 @@ class Ledger:
         self._head = GENESIS
         self._seq = 0
         self._time = datetime.min
-        self._pending: list[str] = []
+        self._retry_at = datetime.min
         self._failure: str | None = None
         self._sealed = False
         self._counts: Counter[str] = Counter()
@@ -96,8 +100,8 @@ class Ledger:
     def append(self, kind: Kind, book: str, now: datetime, /, **fields: Any) -> None:
         """Write one record and fold it.  now is the time of the step, or of the event that is reported.
 
-        Raises LedgerError, with nothing written, for what the schema or the fold refuses and for a step that runs back in
-        time.  A failing store is kept in mind and not raised here.
+        Raises LedgerError, with nothing written, for what the schema or the fold refuses and for a step that runs
+        back in time.  A failing store is kept in mind and not raised here.
         """
         if self._sealed:
             raise LedgerError(f"{kind} at {now}: the ledger is sealed, nothing may follow RUN_ENDED.")
@@ -109,7 +113,7 @@ class Ledger:
         record["v"] = VERSION
         record["seq"] = self._seq
         record["time"] = utc_text(now)
-        record["kind"] = kind.value
+        record["kind"] = str(kind)
         record["book"] = book
         record["prev_hash"] = self._head
         text = self._encode(record)
@@ -117,47 +121,49 @@ class Ledger:
         digest = hashlib.sha256(text.encode("ascii")).hexdigest()
         self._head, self._time = digest, now
         self._seq += 1
-        self._counts[kind.value] += 1
-        self._write(f'{text[:-1]},"hash":"{digest}"}}')
-
-    def _write(self, line: str) -> None:
-        """Hand the line over; while the sink fails, lines wait in memory and are appended once it writes again."""
-        self._pending.append(line)
-        try:
-            while self._pending:
-                self._sink.write(self._pending[0])
-                self._pending.pop(0)
-        except LedgerError as error:
-            self._failure = str(error)
-        else:
-            self._failure = None
-
-    def before_order(self) -> None:
-        """Make everything durable that an order depends on. Raises LedgerError when it is not: no opening is sent then."""
-        if self._failure is not None:
-            raise LedgerError(f"The ledger cannot be written ({self._failure}); nothing is opened until it can.")
-        if self._durable_orders:
+        self._counts[kind] += 1
+        self._sink.write(f'{text[:-1]},"hash":"{digest}"}}')
+        if self._failure is not None and now >= self._retry_at:
             self.flush(durable=True)
 
-    def flush(self, *, durable: bool) -> None:
-        """Bring the sink up to date. Raises LedgerError when it fails; the lines are kept."""
-        if self._pending:
-            raise LedgerError(
-                f"The ledger cannot be written ({self._failure}); {len(self._pending)} records wait in memory."
-            )
-        self._sink.flush(durable=durable)
+    def flush(self, *, durable: bool) -> bool:
+        """Save what was written; returns whether the store took it.
+
+        While it does not, the lines stay in memory, openings stop (`before_order`, `causes`), and once a minute of the
+        algorithm's clock it is tried again.
+        """
+        try:
+            self._sink.flush(durable=durable)
+        except LedgerError as error:
+            self._failure = str(error)
+            self._retry_at = self._time + RETRY_AFTER
+            return False
+        self._failure = None
+        return True
+
+    def before_order(self) -> None:
+        """Make everything durable that an order depends on.
+
+        Raises LedgerError when it is not: then no opening is sent.
+        """
+        if (self._durable_orders or self._failure is not None) and not self.flush(durable=True):
+            raise LedgerError(f"The ledger cannot be written ({self._failure}); nothing is opened until it can.")
 
     def open_chunk(self) -> None:
         self._sink.open_chunk()
 
     def causes(self) -> tuple[Cause, ...]:
-        """While the store fails only orders that reduce risk are sent."""
+        """Return why only orders that reduce risk are sent: the store does not take the ledger."""
         if self._failure is None:
             return ()
         return (Cause("ledger", TradingState.REDUCING, Reason.LEDGER_NOT_DURABLE),)
 
     def seal(self, now: datetime, **fields: Any) -> None:
-        """Write RUN_ENDED with the counts of all records before it, and make everything durable."""
-        self.append(Kind.RUN_ENDED, "", now, counts=dict(self._counts), **fields)
+        """Write RUN_ENDED with the counts of all lines before it, and save everything.
+
+        Raises LedgerError when the store does not take it: a run whose ledger is lost has failed.
+        """
+        self.append(Kind.RUN_ENDED, "", max(now, self._time), counts=dict(self._counts), **fields)
         self._sealed = True
-        self.flush(durable=True)
+        if not self.flush(durable=True):
+            raise LedgerError(f"The ledger of this run could not be saved: {self._failure}")

@@ -1,17 +1,21 @@
 """The ledger's way out: numbered chunks in the object store, a new one each session and at a quarter of a megabyte.
 
-Live and paper, a chunk is made durable before each order; in a backtest at session close, at the end and on error.
+Live and paper, what an order depends on is durable before the order is sent; in a backtest chunks are saved at session
+close, at the end and on error.  What the store does not take stays in memory and goes with the next good flush.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from core.errors import LedgerError
 from core.ports import Store
 
-CHUNK_BYTES = 256 * 1024
-PREFIX = "bulkhead"
+CHUNK_BYTES: Final = 256 * 1024
+PREFIX: Final = "bulkhead"
+_NUMBER: Final = re.compile(r"ledger-(\d+)$")
 
 
 def chunk_key(run: str, number: int) -> str:
@@ -22,51 +26,85 @@ class ChunkedSink:
     """`core.ledger.LedgerSink` over a store."""
 
     def __init__(self, store: Store, run: str, first: int = 0) -> None:
+        """first: number of the first chunk, behind those of an earlier process."""
         self._store = store
         self._run = run
         self._number = first
         self._lines: list[str] = []
         self._bytes = 0
-        self._dirty = False
+        self._is_saved = True
+        self._is_durable = True
+        self._full: list[tuple[int, bytes]] = []
 
     def write(self, line: str) -> None:
-        if self._bytes + len(line) + 1 > CHUNK_BYTES and self._lines:
-            self._next_chunk()
+        """Take one line without its line end; it is in memory until the next flush."""
+        if self._lines and self._bytes + len(line) + 1 > CHUNK_BYTES:
+            self.open_chunk()
         self._lines.append(line)
         self._bytes += len(line) + 1
-        self._dirty = True
+        self._is_saved = self._is_durable = False
 
     def open_chunk(self) -> None:
-        if self._lines:
-            self._next_chunk()
-
-    def _next_chunk(self) -> None:
-        self.flush(durable=True)
+        """Let the next line begin a new chunk."""
+        if not self._lines:
+            return
+        if not self._is_durable:
+            self._full.append((self._number, self._payload()))
         self._number += 1
         self._lines, self._bytes = [], 0
+        self._is_saved = self._is_durable = True
 
     def flush(self, *, durable: bool) -> None:
-        if not self._dirty:
-            return
-        payload = ("\n".join(self._lines) + "\n").encode("ascii")
-        key = chunk_key(self._run, self._number)
+        """Save every chunk that has grown, oldest first.
+
+        Raises LedgerError when the store does not take one; it and all behind it are kept.
+        """
+        while self._full:
+            self._save(*self._full[0], durable=durable)
+            self._full.pop(0)
+        if not (self._is_durable if durable else self._is_saved):
+            self._save(self._number, self._payload(), durable=durable)
+            self._is_saved, self._is_durable = True, durable
+
+    def _payload(self) -> bytes:
+        return ("\n".join(self._lines) + "\n").encode("ascii")
+
+    def _save(self, number: int, payload: bytes, *, durable: bool) -> None:
+        key = chunk_key(self._run, number)
         try:
-            if durable:
-                self._store.durable(key, payload)
-            else:
-                self._store.save(key, payload)
+            (self._store.durable if durable else self._store.save)(key, payload)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise LedgerError(f"{key}: the object store did not take it ({error}).") from error
-        self._dirty = False
 
 
-def read_chunks(store: Store, run: str) -> tuple[list[str], int]:
-    """Return the lines of all chunks of a run in order, without their line ends, and the number of the next free chunk."""
-    keys: Sequence[str] = sorted(store.keys(f"{PREFIX}/{run}/ledger-"))
-    lines: list[str] = []
-    for key in keys:
-        payload = store.read(key)
-        if payload is not None:
-            lines += payload.decode("ascii", errors="replace").splitlines()
-    following = 0 if not keys else int(keys[-1].rsplit("-", 1)[1]) + 1
-    return lines, following
+def chunk_numbers(store: Store, run: str) -> Sequence[int]:
+    """Return the numbers of a run's chunks in order.  Raises LedgerError when one is missing between two others."""
+    keys = store.keys(f"{PREFIX}/{run}/ledger-")
+    numbers = sorted(int(found[1]) for key in keys if (found := _NUMBER.search(key)) is not None)
+    missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers)) if numbers else []
+    if missing:
+        raise LedgerError(
+            f"{chunk_key(run, missing[0])}: this chunk of the ledger is missing between two others. "
+            "Bring it back, or move the run's chunks away and adopt the positions by hand."
+        )
+    return numbers
+
+
+def read_chunk(store: Store, run: str, number: int) -> bytes:
+    """Return a chunk's bytes: none where the store lists it and has nothing, as after a write torn at its start."""
+    return store.read(chunk_key(run, number)) or b""
+
+
+def set_tail_aside(store: Store, run: str, number: int, whole: bytes, tail: bytes) -> str:
+    """Move a torn tail out of a chunk, so that the joined ledger stays readable; returns where it lies.
+
+    The tail is durable before the chunk is shortened: nothing is lost if this, too, is interrupted.
+    """
+    key = f"{PREFIX}/{run}/torn-{number:05d}"
+    text = tail.decode("ascii", errors="backslashreplace").encode("ascii")
+    try:
+        store.durable(key, text)
+        store.durable(chunk_key(run, number), whole)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise LedgerError(f"{key}: the object store did not take the torn tail ({error}).") from error
+    return key

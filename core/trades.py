@@ -27,7 +27,7 @@ class Trade:
     legs holds signed contracts or shares, zeros removed; opened_legs the signed sums of its opening fills.  cash_u6 is
     the net cash of all fills and expiries, entry_cash_u6 the part of its openings, both + received and before fees.
     approved_units, risk_u6 and margin_u6 are what its INTENT approved, all units together; risk_u6 is 0 only for the
-    FAMILY basis, which declares none.
+    FAMILY basis, which declares none; declared_nakeds the sold contracts that the approved units leave without cover.
     """
 
     id: str
@@ -38,6 +38,7 @@ class Trade:
     margin_u6: int
     planned: datetime
     risk_basis: RiskBasis = RiskBasis.MAX_LOSS
+    declared_nakeds: Mapping[str, int] = field(default_factory=dict)
     state: TradeState = TradeState.PLANNED
     deadline: datetime | None = None
     legs: dict[str, int] = field(default_factory=dict)
