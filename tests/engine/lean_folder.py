@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday")
-_CLOCK_CHANGE = {"sunday": [], "saturday": []}
+_CLOSED: dict[str, list[object]] = {"sunday": [], "saturday": []}
 
 
 def entry(
@@ -26,7 +26,7 @@ def entry(
         "dataTimeZone": data_zone,
         "exchangeTimeZone": exchange_zone,
         **dict.fromkeys(_WEEKDAYS, segments),
-        **_CLOCK_CHANGE,
+        **_CLOSED,
         "holidays": list(holidays),
         "earlyCloses": dict(early or {}),
         "lateOpens": dict(late or {}),

@@ -78,6 +78,31 @@ def test_line_ends_of_any_system_and_a_cut_last_one_read_alike(text: bytes) -> N
     np.testing.assert_array_equal(one_quote(text).values, one_quote(QUOTE + NEXT_QUOTE).values)
 
 
+@pytest.mark.parametrize("price", [99_999_999, 100_000_000, 123_456_789, 9_876_543_210])
+def test_prices_above_ten_thousand_dollars_are_read(price: int) -> None:
+    columns = trade_columns([f"34200000,{price},{price},{price},{price},7\n".encode()], ["brk.csv"], 0, scaled=True)[0]
+
+    assert columns.values[0].tolist() == [price / 10_000] * 4 + [7]
+
+
+def test_day_of_many_contracts_is_read_without_mixing_them() -> None:
+    texts = [
+        "".join(
+            f"{(570 + minute) * 60_000},{n},{n},{n},{n},{minute},{n + 1},{n + 1},{n + 1},{n + 1},{minute}\n"
+            for minute in range(390)
+        ).encode()
+        for n in range(1, 31)
+    ]
+
+    found = quote_columns(texts, [str(n) for n in range(30)], 0)
+
+    for n, columns in enumerate(found, 1):
+        assert columns.end_minute.tolist() == list(range(571, 961))
+        assert set(columns.bid_close.tolist()) == {n / 10_000}
+        assert set(columns.ask_open.tolist()) == {(n + 1) / 10_000}
+        assert columns.ask_size.tolist() == list(range(390))
+
+
 prices = st.one_of(st.just(""), st.integers(0, 99_999_999).map(str))
 dear_prices = st.one_of(prices, st.integers(0, 10**12).map(str), st.decimals(0, 10**6, places=2).map(str))
 

@@ -171,6 +171,15 @@ def test_equity_identifier_comes_from_the_map_file_of_todays_owner(folder: LeanF
     assert str(source.equity("TQQQ").id) == "TQQQ 2T", "no map file: no first date"
 
 
+def test_ticker_that_passed_on_belongs_to_its_newest_owner(folder: LeanFolder) -> None:
+    folder.text("equity/usa/map_files/fb.csv", "20120518,fb,Q\n20220608,fb,Q\n20501231,meta,Q\n")
+    folder.text("equity/usa/map_files/fb.2.csv", "20240102,fb,Q\n20501231,fb,Q\n")
+    source = source_of(folder)
+
+    assert (source.equity("META").id.symbol, source.equity("META").id.date.year) == ("FB", 2012)
+    assert (source.equity("FB").id.symbol, source.equity("FB").id.date.year) == ("FB", 2024)
+
+
 def test_daily_bars_of_a_renamed_equity_come_from_both_names(folder: LeanFolder) -> None:
     folder.text("equity/usa/map_files/qqq.csv", "19990310,qqq,Q\n20041130,qqq,Q\n20110322,qqqq,Q\n20501231,qqq,Q\n")
     folder.archive(
@@ -199,7 +208,7 @@ def test_index_daily_bars_are_not_scaled(folder: LeanFolder) -> None:
 def test_factor_file_gives_splits_dividends_and_price_factors(folder: LeanFolder) -> None:
     folder.text(
         "equity/usa/factor_files/tqqq.csv",
-        "20240102,0.9,0.5,1\n20241127,0.9,0.5,80.00\n20241218,0.99,0.5,100.00\n20250106,0.99,1,50\n20501231,1,1,0\n"
+        "20240102,0.9,0.5,1\n20240301,0.89999,0.5,80.00\n20241127,0.9,0.5,80.00\n20241218,0.99,0.5,100.00\n20250106,0.99,1,50\n20501231,1,1,0\n"
         "20200101,1e+10,1,1\n20190101,0,1,1\n",
     )
     source = source_of(folder)

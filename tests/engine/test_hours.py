@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ HALF_DAY = date(2024, 11, 29)
 THANKSGIVING = date(2024, 11, 28)
 
 
-def database(entries: dict[str, object] | None = None) -> MarketHoursDatabase:
+def database(entries: Mapping[str, object] | None = None) -> MarketHoursDatabase:
     return MarketHoursDatabase(json.dumps({"entries": HOURS if entries is None else entries}).encode(), "hours.json")
 
 
@@ -104,6 +105,8 @@ def test_late_open_after_an_early_close_resumes_the_market() -> None:
     assert hours.is_open(datetime(2025, 1, 9, 11, 59))
     assert not hours.is_open(datetime(2025, 1, 9, 12))
     assert hours.is_open(datetime(2025, 1, 9, 17))
+    # Although it then runs through midnight, LEAN counts the day after an early close as a new opening.
+    assert hours.get_next_market_open(datetime(2025, 1, 9, 18)) == datetime(2025, 1, 10)
 
 
 def test_is_open_tells_regular_from_extended_hours() -> None:

@@ -158,7 +158,7 @@ def test_any_number_either_parses_to_itself_or_is_refused(code: int) -> None:
         ("SPY", "expected 'TICKER CODE'"),
         ("SPY R735 X", "expected 'TICKER CODE'"),
         ("SPY R73-5", "expected a base 36 code"),
-        ("SPY ZZZZZZZZZZZZZZZZ", "expected a base 36 code"),
+        ("SPY 3W5E11264SGSG", "expected a base 36 code"),  # 2 to the 64th
         ("SPY 9Z", "expected a security type and a market"),
     ],
 )

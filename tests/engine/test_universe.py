@@ -103,6 +103,12 @@ def test_strike_list_is_made_of_what_is_left_at_the_first_call() -> None:
     assert strikes_left(universe_of(both).expiration(0, 0).strikes(-1, 1)) == [5300, 5310]
 
 
+def test_strike_list_of_the_first_call_serves_later_ones() -> None:
+    universe = universe_of(table_of()).strikes(-9, 9).contracts([contract(5290), contract(5320)])
+
+    assert strikes_left(universe.strikes(-1, 1)) == [], "5300 and 5310 are the strikes around the close"
+
+
 def test_without_an_underlying_strikes_keep_everything() -> None:
     assert strikes_left(universe_of(table_of(close=None)).strikes(-1, 1)) == STRIKES
 
