@@ -21,7 +21,8 @@ from core.settings import Settings
 from core.vocabulary import Detail, ExitPlan, Ladder, Leg, Right, Structure
 
 if TYPE_CHECKING:
-    from core.books import Books, Trade
+    from core.books import Books
+    from core.trades import Trade
 
 _PRICE_DECIMALS = 6
 """Prices are compared after rounding: half of a credit is a decimal number, not a binary one."""
@@ -94,10 +95,9 @@ class ExitWatch:
             return self.demanded(trade, snapshot, Reason.EXIT_TIME, Ladder.URGENT)
         if due is not None and due.ladder is not Ladder.TARGET:
             return due
-        vix = snapshot.vix
-        if plan.vix_exit is not None and vix is not None and vix.is_good and vix.value is not None:
-            if vix.value > plan.vix_exit:
-                return self._urgent(trade, snapshot, Reason.EXIT_VIX, vix=vix.value, limit=plan.vix_exit)
+        vix = None if snapshot.vix is None or not snapshot.vix.is_good else snapshot.vix.value
+        if plan.vix_exit is not None and vix is not None and vix > plan.vix_exit:
+            return self._urgent(trade, snapshot, Reason.EXIT_VIX, vix=vix, limit=plan.vix_exit)
         return due
 
     def demanded(self, trade: Trade, snapshot: MarketSnapshot, reason: Reason, ladder: Ladder) -> Exit:
@@ -155,7 +155,7 @@ class ExitWatch:
     def _without_price(
         self, trade: Trade, plan: ExitPlan, count: _Count, spot: float | None, snapshot: MarketSnapshot, *, is_new: bool
     ) -> Exit | None:
-        """Spot decides once no quote has been valid for too long: out when it is beyond a short strike, else an alert."""
+        """Spot decides once no quote has been valid for too long: out when beyond a short strike, else an alert."""
         if count.invalid < plan.invalid_min:
             return None
         if spot is not None and _is_beyond(spot, trade.structure):
@@ -213,7 +213,7 @@ def _last_bid(symbol: str, snapshot: MarketSnapshot) -> float | None:
 
 
 def _close_price(structure: Structure, snapshot: MarketSnapshot) -> _ClosePrice | None:
-    """Return what closing costs now; None in a minute without a valid price (a long that nobody bids for is worth 0)."""
+    """Return what closing costs now; None without a valid price. A long that nobody bids for is worth 0."""
     natural = mid = 0.0
     is_wide = False
     for leg in structure.legs:

@@ -1,7 +1,8 @@
 """From the feed of one closed minute to the one snapshot that every decision reads.
 
-Nothing is filled forward and nothing is replaced: a price keeps the end of the real bar it came from, and its age grows.
-What is costly (option chains, the list of contracts, our own model) is made only when somebody asks, for this step alone.
+Nothing is filled forward and nothing is replaced: a price keeps the end of the real bar it came from, and its age
+grows.  What is costly (option chains, the list of contracts, our own model) is made only when somebody asks, for this
+step alone.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class MarketData:
         now = feed.time
         day = now.date()
         session, phase = self._clock.session(day), self._clock.phase(now)
-        assert session is not None and phase is not None, "a step is asked for only inside a session"
+        assert session is not None, "a step is asked for only inside a session"
+        assert phase is not None, "a step is asked for only inside a session"
         self._feed = feed
         if day != self._day:
             self._open_day(session)

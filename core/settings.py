@@ -380,6 +380,7 @@ class Friday0dteSettings(Section):
     profit_target_pct: float = number(50.0, "% of credit", "all", low=1, high=100)
     stop_cost_multiple: float = number(2.0, "x credit, close_natural", "M", low=1, high=10)
     confirm_min: int = number(2, "consecutive minutes", "M", low=1, high=30)
+    touched_confirm_min: int = number(1, "minutes once spot has touched a short strike", "M", low=1, high=30)
     time_exit_min: int = number(30, "minutes before X", "S", low=5, high=300)
     flatten_min: int = number(15, "minutes before X", "S", low=2, high=120)
     flat_min: int = number(5, "minutes before X", "S", low=1, high=60)
