@@ -12,17 +12,17 @@ from AlgorithmImports import *
 from datetime import datetime, timedelta
 
 from core.assembly import Assembly, assemble
-from core.settings import AccountType as PlanAccount, Brokerage, Mode, Settings
+from core.settings import AccountType as PlanAccount, Brokerage as PlanBrokerage, Mode, Settings
 from helpers.lean_broker import LeanBroker
 from helpers.lean_market import LeanMarket
 from helpers.lean_store import LeanStore
 from helpers.log_budget import LogBudget
 
 _BROKERAGES = {
-    Brokerage.INTERACTIVE_BROKERS: BrokerageName.INTERACTIVE_BROKERS_BROKERAGE,
-    Brokerage.TASTYTRADE: BrokerageName.TASTYTRADE,
-    Brokerage.SCHWAB: BrokerageName.CHARLES_SCHWAB,
-    Brokerage.DEFAULT: BrokerageName.DEFAULT,
+    PlanBrokerage.INTERACTIVE_BROKERS: BrokerageName.INTERACTIVE_BROKERS_BROKERAGE,
+    PlanBrokerage.TASTYTRADE: BrokerageName.TASTYTRADE,
+    PlanBrokerage.SCHWAB: BrokerageName.CHARLES_SCHWAB,
+    PlanBrokerage.DEFAULT: BrokerageName.DEFAULT,
 }
 _SILENT_FOR = timedelta(seconds=90)
 """The pulse steps only where no step has run for this long: the minute had no data."""

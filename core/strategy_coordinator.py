@@ -134,6 +134,8 @@ class StrategyCoordinator:
         snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(session))
         for underlying, value in snapshot.settlement_price.items():
             parts.settlement.remember(underlying, session.day, value)
+        for (underlying, day), value in snapshot.past_settlement_price.items():
+            parts.settlement.remember(underlying, day, value)
         account = parts.broker.account()
         reconciliation = parts.reconciler.reconcile(snapshot, account, parts.gateway.working_children())
         self._settle_doubts(reconciliation, now)

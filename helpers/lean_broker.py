@@ -13,7 +13,9 @@ from AlgorithmImports import *
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from core.ports import Account, BrokerOrder, OrderRequest, OrderType as PlanType, TimeInForce as PlanTif
+# LEAN has an OrderRequest, an Account, an OrderType and a TimeInForce of its own.
+from core.ports import Account as BrokerAccount, BrokerOrder, OrderRequest as PlanOrder
+from core.ports import OrderType as PlanType, TimeInForce as PlanTif
 from core.vocabulary import BrokerEvent, OrderStatus as Status, SettlementEvent, to_u6
 from helpers.lean_market import LeanMarket
 
@@ -44,7 +46,7 @@ class LeanBroker:
 
     # --------------------------------------------------------------------------------------------------------- orders
 
-    def send(self, request: OrderRequest) -> list[BrokerEvent]:
+    def send(self, request: PlanOrder) -> list[BrokerEvent]:
         """Send one order. Returns the refusals that LEAN states only in the ticket; everything else arrives as an event."""
         algorithm, tag = self._algorithm, request.order
         properties = OrderProperties()
@@ -72,7 +74,7 @@ class LeanBroker:
         self._tickets[tag] = tickets
         return self._refusals(request, tickets)
 
-    def _refusals(self, request: OrderRequest, tickets: list[OrderTicket]) -> list[BrokerEvent]:
+    def _refusals(self, request: PlanOrder, tickets: list[OrderTicket]) -> list[BrokerEvent]:
         """LEAN answers a failed pre-check with one invalid ticket and no event; the text stands on the last ticket only."""
         if not any(ticket.status == OrderStatus.INVALID for ticket in tickets):
             return []
@@ -117,9 +119,9 @@ class LeanBroker:
     def mark_price(self, symbol: str) -> float:
         return float(self._algorithm.securities[self._lean(symbol)].price)
 
-    def account(self) -> Account:
+    def account(self) -> BrokerAccount:
         portfolio = self._algorithm.portfolio
-        return Account(
+        return BrokerAccount(
             to_u6(float(portfolio.cash)),
             to_u6(float(portfolio.unsettled_cash)),
             float(portfolio.total_portfolio_value),
