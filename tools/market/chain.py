@@ -19,8 +19,8 @@ from scipy.special import ndtr
 
 from tools.market import calendar
 from tools.market.paths import DayPlan, SessionPath, Stream, generator, short_vol
-from tools.market.quotes import LATER, NICKEL, SAME_DAY, Bools, quote
-from tools.market.surface import DIVIDEND_YIELD, RATE, SECONDS_A_YEAR, price, sessions_left, smile_shape
+from tools.market.quotes import LATER, NICKEL, SAME_DAY, Bools, Quotes, quote
+from tools.market.surface import DIVIDEND_YIELD, RATE, SECONDS_A_YEAR, Smile, price, sessions_left, smile_shape
 from tools.market.writer import Buffer, option_rows
 
 Floats = npt.NDArray[np.float64]
@@ -116,7 +116,9 @@ def quote_entries(seed: int, path: SessionPath, listing: Listing) -> tuple[list[
     entries: list[tuple[str, Buffer]] = []
     total = 0
     for expiry, strikes in listing.items():
-        texts, rows = _expiry_rows(seed, path, expiry, np.array(strikes, dtype=np.float64))
+        day_quotes = expiry_quotes(seed, path, expiry, np.array(strikes, dtype=np.float64))
+        times = OPEN_NEW_YORK_MS + MINUTE_MS * (day_quotes.ended - 1)
+        texts, rows = option_rows(day_quotes.quotes, times, day_quotes.keep)
         day = path.plan.day
         names = [contract_name(day, right, strike, expiry) for right in ("call", "put") for strike in strikes]
         entries += zip(names, texts, strict=True)
@@ -125,7 +127,21 @@ def quote_entries(seed: int, path: SessionPath, listing: Listing) -> tuple[list[
     return entries, total
 
 
-def _expiry_rows(seed: int, path: SessionPath, expiry: date, strikes: Floats) -> tuple[list[memoryview], int]:
+@dataclass(frozen=True, slots=True)
+class ExpiryQuotes:
+    """One expiry's day: what its n calls, then its n puts are worth, how they are quoted, which rows are written.
+
+    smile (m, n); quotes and keep (m, 2 n); ended (m,) minutes since the open at each row's end.
+    """
+
+    smile: Smile
+    quotes: Quotes
+    keep: Bools
+    ended: npt.NDArray[np.int64]
+
+
+def expiry_quotes(seed: int, path: SessionPath, expiry: date, strikes: Floats) -> ExpiryQuotes:
+    """Price and quote one expiry over a session."""
     day, plan = path.plan.day, path.plan
     # A series that expires today has its last row at 16:00, the others go on to 16:15.
     rows = plan.minutes if expiry == day else path.rows
@@ -133,14 +149,8 @@ def _expiry_rows(seed: int, path: SessionPath, expiry: date, strikes: Floats) ->
     open_minute = np.minimum(ended, plan.minutes)
     sessions = sessions_left(day, plan.minutes, expiry)
     spot = path.fair[open_minute]
-    smile = price(
-        spot,
-        strikes,
-        path.vix[ended],
-        sessions[open_minute],
-        years_left(day, expiry, ended),
-        smile_shape(float(sessions[0])),
-    )
+    years = years_left(day, expiry, ended)
+    smile = price(spot, strikes, path.vix[ended], sessions[open_minute], years, smile_shape(float(sessions[0])))
     worth = np.hstack((smile.call, smile.put))
     up, down = (np.concatenate((side, np.zeros(rows)))[:rows, None] * spot[:, None] for side in (path.up, path.down))
     rising, falling = smile.call_delta, 1 - smile.call_delta
@@ -153,7 +163,7 @@ def _expiry_rows(seed: int, path: SessionPath, expiry: date, strikes: Floats) ->
     if expiry > day:
         keep = _sparse(random, quotes.bid, quotes.ask)
     keep[: plan.minutes][path.halted] = False
-    return option_rows(quotes, OPEN_NEW_YORK_MS + MINUTE_MS * (ended - 1), keep)
+    return ExpiryQuotes(smile, quotes, keep, ended)
 
 
 def _sparse(random: np.random.Generator, bid: npt.NDArray[np.int32], ask: npt.NDArray[np.int32]) -> Bools:

@@ -123,8 +123,8 @@ def _make_room(out: Path) -> None:
 class _Task:
     """One session for a worker: its plan, yesterday's fund prices, its listing and the next session's.
 
-    A task without a listing writes the universe file only.  Two sessions before the first have one: LEAN begins at 00:00
-    New York, when it is still yesterday in Chicago, and reads the file before the one that counts.
+    A task without a listing writes the universe file only.  Two sessions before the first have one: LEAN begins at
+    00:00 New York, when it is still yesterday in Chicago, and reads the file before the one that counts.
     """
 
     seed: int
