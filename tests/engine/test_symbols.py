@@ -106,11 +106,12 @@ def test_comparison_with_text_means_ticker_or_identifier() -> None:
 
 
 def test_ticker_of_today_follows_a_rename() -> None:
-    old = Symbol.equity("FB", first_date=date(2012, 5, 18))
-    new = Symbol.equity("META", first_ticker="FB", first_date=date(2012, 5, 18))
+    old = Symbol.equity("OLDCO", first_date=date(2012, 5, 18))
+    assert old.value == "OLDCO"
+    new = Symbol.equity("NEWCO", first_ticker="OLDCO", first_date=date(2012, 5, 18))
 
     assert new is old
-    assert old.value == "META"
+    assert old.value == "NEWCO"
 
 
 @pytest.mark.parametrize("make_copy", [copy.copy, copy.deepcopy, pickle.dumps])
