@@ -74,7 +74,18 @@ class Stream:
 class OptionGroup:
     """The subscribed contracts of one option root on one day, in the order of their subscription."""
 
-    __slots__ = ("_by_symbol", "canonical", "day", "fill_forward", "members", "ordinal", "parsed", "session")
+    __slots__ = (
+        "_by_symbol",
+        "_matrix",
+        "_span",
+        "canonical",
+        "day",
+        "fill_forward",
+        "members",
+        "ordinal",
+        "parsed",
+        "session",
+    )
 
     def __init__(
         self, canonical: Symbol, session: Session, fill_forward: bool, day: OptionDay | None, ordinal: int
@@ -87,6 +98,35 @@ class OptionGroup:
         self.members: list[Security] = []
         self.parsed: dict[Symbol, QuoteColumns] | None = None
         self._by_symbol: dict[Symbol, Security] | None = None
+        self._matrix: QuoteMatrix | None = None
+        self._span: tuple[int, int] | None = None
+
+    def matrix(self) -> QuoteMatrix:
+        """Return the closes of all members by minute; made at the first call of the day."""
+        if self._matrix is None or len(self._matrix.bid) != len(self.members):
+            self._matrix = QuoteMatrix(self)
+        return self._matrix
+
+    def has_data(self, minute: int) -> bool:
+        """Return whether any contract has a bar at a minute, parsing as little as possible."""
+        if self.fill_forward:
+            return any(self.quote_row(member, minute)[0] is not None for member in self.members)
+        first, last = self._span_of_all()
+        if not first <= minute <= last:
+            return False
+        if self.parsed is not None:
+            return self.matrix().has_data(minute)
+        return any(self.quote_row(member, minute)[0] is not None for member in self.members)
+
+    def _span_of_all(self) -> tuple[int, int]:
+        """Return the first and last minute at which any member has a quote."""
+        if self._span is None:
+            day = self.day
+            spans = [] if day is None else [day.minute_span(member.symbol) for member in self.members]
+            known = [span for span in spans if span is not None]
+            first = min((span[0] for span in known), default=NEVER)
+            self._span = (first, max((span[1] for span in known), default=-1))
+        return self._span
 
     def member(self, symbol: Symbol) -> Security | None:
         if self._by_symbol is None or len(self._by_symbol) != len(self.members):
@@ -116,6 +156,36 @@ class OptionGroup:
             symbols = [member.symbol for member in self.members]
             self.parsed = {} if self.day is None else self.day.quotes_many(symbols)
         return self.parsed
+
+
+class QuoteMatrix:
+    """Closing bids and asks of a group's contracts, (contracts, minutes), 0.0 where a side is absent."""
+
+    __slots__ = ("ask", "bid", "first", "present")
+
+    def __init__(self, group: OptionGroup) -> None:
+        session = group.session
+        self.first = session.open_minute + 1
+        shape = (len(group.members), session.close_minute - session.open_minute)
+        self.bid = np.zeros(shape)
+        self.ask = np.zeros(shape)
+        self.present = np.zeros(shape, dtype=bool)
+        quotes = group.all_quotes()
+        for row, member in enumerate(group.members):
+            columns = quotes.get(member.symbol)
+            if columns is None or not len(columns):
+                continue
+            inside = columns.between(self.first, session.close_minute)
+            at = inside.end_minute - self.first
+            self.bid[row, at] = inside.values[:, QuoteColumns.BID_CLOSE]
+            self.ask[row, at] = inside.values[:, QuoteColumns.ASK_CLOSE]
+            self.present[row, at] = True
+        np.nan_to_num(self.bid, copy=False)
+        np.nan_to_num(self.ask, copy=False)
+
+    def has_data(self, minute: int) -> bool:
+        column = minute - self.first
+        return 0 <= column < self.present.shape[1] and bool(self.present[:, column].any())
 
 
 @dataclass(slots=True)

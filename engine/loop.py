@@ -27,7 +27,7 @@ from engine.models import margin_call
 from engine.orders import GroupOrderManager, OrderEvent, plain_number
 from engine.securities import Option, Security
 from engine.selection import Selection, selections
-from engine.slice import Delistings, Dividends, Slice, Splits
+from engine.slice import NO_DELISTINGS, Delistings, Dividends, Slice, Splits
 from engine.symbols import Symbol
 from engine.tickets import OrderTicket, SubmitOrderRequest
 from engine.warmup import WarmUp
@@ -333,7 +333,7 @@ class Loop:
         transactions, broker, scheduler = engine.transactions, engine.broker, engine.scheduler
         transactions.process_pending()
         broker.advance()
-        if data.delistings:
+        if data.delistings is not NO_DELISTINGS:
             self._process_delistings(data)
         events = scheduler.due_list()
         while events and events[0].next_utc <= utc:
@@ -349,7 +349,7 @@ class Loop:
             return False
         if corporate is not None and not self._corporate_hooks(data, corporate):
             return False
-        if data.delistings and not self.call("OnDelistings", self._algorithm.on_delistings, data.delistings):
+        if data.delistings is not NO_DELISTINGS and not self.call("OnDelistings", self._algorithm.on_delistings, data.delistings):
             return False
         if data.has_data and self._hears_data and not self.call("OnData", self._algorithm.on_data, data):
             return False
@@ -438,7 +438,7 @@ class Loop:
         # LEAN's cached value keeps the contracts that are about to be hidden; make sure that it is there.
         engine.portfolio.keep_value()
         for option in self._expiries.take_delisted(utc):
-            option.catch_up()
+            is_tied = not engine.may_leave_universe(option.symbol)
             option.is_delisted = True
             option.is_tradable = False
             engine.securities.hide(option.symbol)
@@ -449,8 +449,11 @@ class Loop:
                 chain.drop(option.symbol)
             if not is_reported:
                 engine.pending_removed.append(option)
-            if option.holdings.quantity != 0 or not engine.may_leave_universe(option.symbol):
+            if is_tied:
+                option.catch_up()
                 self._delisted.append(option)
+            else:
+                option.forget()
         engine.portfolio.visibility_changed()
 
     def _delistings(self, utc: datetime) -> dict[Symbol, Delisting]:

@@ -329,7 +329,10 @@ class Security:
             self._fold_day(ordinal, after, until)
 
     def _fold_day(self, ordinal: int, after: int, until: int) -> None:
-        """Fold the bars of one day that end in (after, until]."""
+        """Fold the bars of one day that end in (after, until]; nothing is read when no session lies in there."""
+        session = self.hours.session(date.fromordinal(ordinal))
+        if session is None or until <= session.open_minute or after >= session.close_minute:
+            return
         trades = self._feed.trades(self, ordinal)
         if trades is not None:
             row = trades.last_row_at_or_before(until)
@@ -417,7 +420,8 @@ class Security:
         self.is_delisted = False
 
     def forget(self) -> None:
-        """Reset the cache: the security left its universe without being held."""
+        """Reset the cache: the security left its universe without being held.  Nothing is read for it."""
+        self._seen = self._clock.stamp
         self._price = self._open = self._high = self._low = self._close = 0.0
         self._bid_price = self._ask_price = self._bid_size = self._ask_size = self._volume = 0.0
         self._last_trade = None

@@ -19,7 +19,7 @@ from engine.market_bars import BaseData, Delisting, Dividend, QuoteBar, Split, T
 if TYPE_CHECKING:
     from engine.feed import DayPlan, OptionGroup, Stream
     from engine.securities import Security
-    from engine.symbols import Symbol
+    from engine.symbols import SecurityIdentifier, Symbol
 
 T = TypeVar("T")
 
@@ -252,22 +252,24 @@ class Greeks:
 class OptionContract:
     """One contract of a slice's chain.  Prices are this minute's; an absent side is 0.0, as in LEAN."""
 
-    __slots__ = ("_chain", "_columns", "_member", "_row", "symbol")
+    __slots__ = ("_chain", "_member", "ask_price", "bid_price", "strike", "symbol")
 
-    def __init__(self, chain: OptionChain, member: Security, columns: QuoteColumns, row: int) -> None:
+    def __init__(self, chain: OptionChain, member: Security, bid_price: float, ask_price: float) -> None:
         self._chain = chain
         self._member = member
-        self._columns = columns
-        self._row = row
-        self.symbol = member.symbol
+        self.bid_price = bid_price
+        self.ask_price = ask_price
+        symbol = member.symbol
+        self.symbol = symbol
+        self.strike = symbol.id.strike_price
 
     @property
-    def strike(self) -> float:
-        return self.symbol.id.strike_price
+    def id(self) -> SecurityIdentifier:
+        return self.symbol.id
 
     @property
     def scaled_strike(self) -> float:
-        return self.symbol.id.strike_price
+        return self.strike
 
     @property
     def expiry(self) -> datetime:
@@ -294,22 +296,12 @@ class OptionContract:
         return self._chain.time
 
     @property
-    def bid_price(self) -> float:
-        bid: float = self._columns.values.item(self._row, 3)
-        return bid if bid == bid else 0.0
-
-    @property
-    def ask_price(self) -> float:
-        ask: float = self._columns.values.item(self._row, 8)
-        return ask if ask == ask else 0.0
-
-    @property
     def bid_size(self) -> int:
-        return int(self._columns.values.item(self._row, 4))
+        return self._chain.size_of(self._member, QuoteColumns.BID_SIZE)
 
     @property
     def ask_size(self) -> int:
-        return int(self._columns.values.item(self._row, 9))
+        return self._chain.size_of(self._member, QuoteColumns.ASK_SIZE)
 
     @property
     def last_price(self) -> float:
@@ -367,26 +359,38 @@ class OptionChain:
         return self.time
 
     def _list(self) -> list[OptionContract]:
-        found = self._contracts
-        if found is None:
-            found = []
-            minute, group = self._minute, self._group
-            if group.fill_forward:
-                group.all_quotes()
-                for member in group.members:
-                    columns, row, _ = group.quote_row(member, minute)
-                    if columns is not None:
-                        found.append(OptionContract(self, member, columns, row))
-            else:
-                quotes = group.all_quotes()
-                for member in group.members:
-                    columns = quotes.get(member.symbol)
-                    if columns is not None:
-                        row = columns.row_at(minute)
-                        if row >= 0:
-                            found.append(OptionContract(self, member, columns, row))
-            self._contracts = found
+        if self._contracts is None:
+            self._contracts = self._repeated() if self._group.fill_forward else self._real()
+        return self._contracts
+
+    def _real(self) -> list[OptionContract]:
+        matrix = self._group.matrix()
+        column = self._minute - matrix.first
+        if not 0 <= column < matrix.present.shape[1]:
+            return []
+        rows = zip(
+            self._group.members,
+            matrix.bid[:, column].tolist(),
+            matrix.ask[:, column].tolist(),
+            matrix.present[:, column].tolist(),
+            strict=True,
+        )
+        return [OptionContract(self, member, bid, ask) for member, bid, ask, here in rows if here]
+
+    def _repeated(self) -> list[OptionContract]:
+        found = []
+        self._group.all_quotes()
+        for member in self._group.members:
+            bar = _option_quote(self._group, member, self._plan.ordinal, self._minute)
+            if bar is not None:
+                bid = bar.bid.close if bar.bid is not None else 0.0
+                ask = bar.ask.close if bar.ask is not None else 0.0
+                found.append(OptionContract(self, member, bid, ask))
         return found
+
+    def size_of(self, member: Security, column: int) -> int:
+        columns, row, _ = self._group.quote_row(member, self._minute)
+        return 0 if columns is None else int(columns.values.item(row, column))
 
     @property
     def contracts(self) -> OptionContracts:
@@ -448,11 +452,8 @@ class OptionChain:
 
     @property
     def has_contracts(self) -> bool:
-        """Whether any contract has data in this minute; stops at the first one."""
-        group, minute = self._group, self._minute
-        if self._contracts is not None:
-            return bool(self._contracts)
-        return any(group.quote_row(member, minute)[0] is not None for member in group.members)
+        """Whether any contract has data in this minute."""
+        return bool(self._contracts) if self._contracts is not None else self._group.has_data(self._minute)
 
 
 class OptionChains(DataDictionary[OptionChain]):
