@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from engine.errors import EngineError
@@ -62,6 +63,7 @@ class ObjectStore:
         self._dirty: dict[str, None] = {}
         self._deleted: dict[str, None] = {}
         self._next_flush = datetime.min
+        self._scratch: TemporaryDirectory[str] | None = None
         self.max_size = 10 * 1024**3
         self.max_files = 10_000
 
@@ -134,7 +136,9 @@ class ObjectStore:
         """Return the path of an object's file, written first if it is not there yet: a durable save."""
         key = _checked(key)
         if self._root is None:
-            raise ObjectStoreError(f"object_store.get_file_path({key!r}): this run's store has no folder. Give it one.")
+            # A store in memory gets a folder for as long as it lives; everything that is dirty stays so.
+            self._scratch = TemporaryDirectory(prefix="object-store-")
+            self._root = Path(self._scratch.name)
         path = self._root / key
         path.parent.mkdir(parents=True, exist_ok=True)
         if key in self._dirty:
