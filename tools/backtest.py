@@ -72,6 +72,8 @@ class EngineRun:
     log: str
     error: str | None
     effort: Effort
+    algorithm_seconds: float | None = None
+    """The algorithm's own share of the wall time; None where the engine does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
