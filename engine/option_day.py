@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from typing import Final
 
 from engine import bars
 from engine.archive import Archive
 from engine.columns import DataError, OpenInterestColumns, QuoteColumns, TradeColumns
 from engine.enums import OptionRight
 from engine.symbols import Symbol, option_on
+
+_BATCH: Final = (
+    64  # contracts parsed together: enough to spread the cost of a call, few enough for the processor's cache
+)
 
 
 class FolderOptionDay:
@@ -60,7 +65,7 @@ class FolderOptionDay:
 
     def quotes_many(self, symbols: Iterable[Symbol]) -> dict[Symbol, QuoteColumns]:
         wanted = list(symbols)
-        missing = [symbol for symbol in wanted if symbol not in self._quotes]
+        missing = [symbol for symbol in dict.fromkeys(wanted) if symbol not in self._quotes]
         if missing:
             self._parse_quotes(missing)
         return {symbol: found for symbol in wanted if (found := self._quotes[symbol]) is not None}
@@ -81,6 +86,9 @@ class FolderOptionDay:
         return self._interest[symbol]
 
     def row_count(self, symbol: Symbol) -> int:
+        if symbol in self._quotes:
+            columns = self._quotes[symbol]
+            return 0 if columns is None else len(columns)
         text = self._quote_text(symbol)
         return 0 if text is None else bars.row_count(text)
 
@@ -88,6 +96,9 @@ class FolderOptionDay:
         return [self.row_count(symbol) for symbol in symbols]
 
     def minute_span(self, symbol: Symbol) -> tuple[int, int] | None:
+        if symbol in self._quotes:
+            columns = self._quotes[symbol]
+            return None if columns is None or not len(columns) else (columns.first_minute, columns.last_minute)
         text = self._quote_text(symbol)
         if text is None:
             return None
@@ -95,17 +106,19 @@ class FolderOptionDay:
 
     # -- entries ------------------------------------------------------------------------------------------------------
 
-    def _parse_quotes(self, symbols: Iterable[Symbol]) -> None:
-        texts: dict[Symbol, bytes] = {}
-        for symbol in symbols:
-            text = self._quote_text(symbol)
-            if text is None:
-                self._quotes[symbol] = None
-            else:
-                texts[symbol] = text
-        names = [self._place(symbol, "quote") for symbol in texts]
-        found = bars.quote_columns(list(texts.values()), names, self._shift)
-        self._quotes.update(zip(texts, found, strict=True))
+    def _parse_quotes(self, symbols: Sequence[Symbol]) -> None:
+        for start in range(0, len(symbols), _BATCH):
+            texts: dict[Symbol, bytes] = {}
+            for symbol in symbols[start : start + _BATCH]:
+                text = self._quote_text(symbol)
+                del self._texts[symbol]
+                if text is None:
+                    self._quotes[symbol] = None
+                else:
+                    texts[symbol] = text
+            names = [self._place(symbol, "quote") for symbol in texts]
+            found = bars.quote_columns(list(texts.values()), names, self._shift)
+            self._quotes.update(zip(texts, found, strict=True))
 
     def _quote_text(self, symbol: Symbol) -> bytes | None:
         if symbol not in self._texts:

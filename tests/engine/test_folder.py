@@ -109,13 +109,16 @@ def test_contracts_of_a_day_by_name(folder: LeanFolder) -> None:
     assert interest.open_interest.tolist() == [11755]
     assert chain.trade(PUT_3700) is None
     assert chain.open_interest(CALL_3800) is None
+    # The same answers once the quotes are parsed.
+    assert chain.row_counts([CALL_3800, PUT_3700, stranger]) == [3, 1, 0]
+    assert (chain.minute_span(CALL_3800), chain.minute_span(stranger)) == ((571, 573), None)
 
 
 def test_many_contracts_at_once_are_the_same_as_one_by_one(folder: LeanFolder) -> None:
     folder.spxw(DAY, {"call_38000000_20210108": QUOTES, "put_37000000_20210108": QUOTES[1:]})
     stranger = Symbol.option(SPX, OptionRight.CALL, 3805, EXPIRY, ticker="SPXW")
 
-    together = chain_of(folder).quotes_many([PUT_3700, stranger, CALL_3800])
+    together = chain_of(folder).quotes_many([PUT_3700, stranger, CALL_3800, PUT_3700])
 
     assert list(together) == [PUT_3700, CALL_3800]
     for symbol, columns in together.items():
