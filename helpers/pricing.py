@@ -76,7 +76,7 @@ def black_price(
     """Return Black-76 present values.  A volatility of 0 gives the intrinsic value, NaN gives NaN."""
     deviation = volatility * math.sqrt(years)
     sign = np.where(is_call, 1.0, -1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         d1 = np.log(forward / strike) / deviation + deviation / 2
         value = sign * (forward * normal_cdf(sign * d1) - strike * normal_cdf(sign * (d1 - deviation)))
     intrinsic = np.maximum(sign * (forward - strike), 0.0)

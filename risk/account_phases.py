@@ -136,8 +136,7 @@ class AccountPhases:
             phase -= 1
         return phase
 
-    # ---------------------------------------------------------------------------------------------------- rule and
-    # bound
+    # ------------------------------------------------------------------------------------------------- rule and bound
 
     def rule(self, intent: Intent, snapshot: MarketSnapshot, books: Books) -> Verdict:
         """Refuse a trade beyond what this phase may hold, or may open in a session; trades count, not legs."""

@@ -54,8 +54,7 @@ class CircuitBreaker:
             Condition.INTRADAY: settings.session_high_loss_pct / 100,
         }
 
-    # ---------------------------------------------------------------------------------------------------- what others
-    # read
+    # ----------------------------------------------------------------------------------------------- what others read
 
     @property
     def level(self) -> Level:
@@ -91,8 +90,7 @@ class CircuitBreaker:
         """Take the operator's word that a halt, or a third trip, may end once the conditions of a release hold."""
         self._state.resume_given = self._state.needs_resume
 
-    # ------------------------------------------------------------------------------------------------------------
-    # each step
+    # ------------------------------------------------------------------------------------------------------ each step
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Judge the mark of this step; an unknown, held-over or disputed one changes nothing."""
@@ -110,11 +108,7 @@ class CircuitBreaker:
             condition = self._leading_condition()
             return Verdict.refuse(condition.reason, level=max(state.level, state.pending).name)
         if state.released_at is not None:
-            new = [
-                trade.id
-                for trade in books.open_trades()
-                if trade.opened is not None and trade.opened >= state.released_at
-            ]
+            new = [trade.id for trade in books.open_trades() if trade.planned >= state.released_at]
             if new:
                 return Verdict.refuse(Reason.BREAKER_RECOVERY, open_new_trade=new[0])
         return Verdict.allow()
@@ -164,7 +158,7 @@ class CircuitBreaker:
             Condition.INTRADAY: state.high_u6,
         }
         return {
-            condition: (base - equity_u6) / base / self._limits[condition] if base > 0 else float("inf")
+            condition: round((base - equity_u6) / base / self._limits[condition], 9) if base > 0 else float("inf")
             for condition, base in bases.items()
         }
 
@@ -174,8 +168,7 @@ class CircuitBreaker:
         assert self._state.start_u6 is not None
         return self._state.start_u6 if close is None else close.equity_u6 + books.flows_u6 - close.flows_u6
 
-    # -------------------------------------------------------------------------------------------------------------
-    # tripping
+    # ------------------------------------------------------------------------------------------------------- tripping
 
     def _worst_condition(self) -> Condition:
         return max(Condition, key=lambda condition: (self._ratios[condition], condition.value))
@@ -227,8 +220,7 @@ class CircuitBreaker:
             if self._ratios[crossed] >= 1.0:
                 self._note(crossed, level.name)
 
-    # -------------------------------------------------------------------------------------------------- release,
-    # recovery
+    # ---------------------------------------------------------------------------------------------- release, recovery
 
     def _follow_low(self, equity_u6: int, now: datetime) -> None:
         state = self._state
@@ -264,8 +256,7 @@ class CircuitBreaker:
     def _end_recovery(self) -> None:
         self._state.released_at, self._state.release_u6, self._state.clean_sessions = None, 0, 0
 
-    # ------------------------------------------------------------------------------------------------------- what
-    # follows
+    # --------------------------------------------------------------------------------------------------- what follows
 
     def _leading_condition(self) -> Condition:
         state = self._state

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from core.vocabulary import U6, Instrument, Structure
 
 if TYPE_CHECKING:
-    from core.books import Books, Trade
+    from core.books import Books
+    from core.trades import Trade
 
 Holding = tuple[Instrument, int]
 

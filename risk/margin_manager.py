@@ -104,8 +104,7 @@ class MarginManager:
         self._priorities = dict(priorities)
         self._level = MarginLevel.NORMAL
 
-    # ------------------------------------------------------------------------------------------------------ what is
-    # used
+    # --------------------------------------------------------------------------------------------------- what is used
 
     def usage(self, snapshot: MarketSnapshot, books: Books) -> MarginUsage:
         """Return own margin and stress losses of everything that is held or may still fill."""
@@ -178,8 +177,7 @@ class MarginManager:
                 return factor
         return settings.clock_after
 
-    # -------------------------------------------------------------------------------------------------- manager and
-    # rule
+    # ----------------------------------------------------------------------------------------------- manager and rule
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Record a new rung of the ladder; scale openings down from RESTRICT on."""

@@ -66,6 +66,11 @@ def own_margin(
     return OwnMargin(shares + covered + naked + debit, naked)
 
 
+def has_naked(holdings: Sequence[tuple[Instrument, int]]) -> bool:
+    """Tell whether a short has no long of its right that lives as long."""
+    return any(_pair([held for held in holdings if held[0].right is right], right)[1] for right in Right)
+
+
 def _shares(holdings: Iterable[tuple[Instrument, int]], prices: NakedPrices) -> float | None:
     total = 0.0
     for instrument, qty in holdings:

@@ -99,7 +99,7 @@ def quotient(budget: float, per_unit: float | None) -> float:
 
 def _floor(units: float) -> int:
     """Return whole units: 0 where nobody knows, UNBOUNDED where a limit does not bind."""
-    return 0 if math.isnan(units) else max(0, math.floor(min(units, UNBOUNDED) + _NOISE))
+    return math.floor(min(units, UNBOUNDED) + _NOISE) if units > 0 else 0
 
 
 def _shown(bounds: Sequence[SizeBound], scale: float) -> dict[str, str | float]:

@@ -11,7 +11,7 @@ from core.settings import Settings
 from core.vocabulary import Instrument, RiskBasis, Structure, UnitRisk, Verdict
 from helpers.brokerages import round_trip_fee_usd
 from risk.betas import BETA
-from risk.own_margin import NakedPrices, own_margin
+from risk.own_margin import NakedPrices, has_naked, own_margin
 from risk.step_pricer import StepPricer
 from risk.stress import Losses, StressTester
 
@@ -42,7 +42,7 @@ class UnitJudge:
         floor_usd = None if floor is None else floor * structure.multiplier
         losses = self.stress.losses(legs, -cash_usd, floor_usd, snapshot)
         overnight = structure.expiries != (snapshot.session.day,)
-        if points is not None and margin is not None:
+        if points is not None and margin is not None and not has_naked(legs):
             max_loss = points * structure.multiplier + fees
             t_loss = _with_fees(losses, T_SHOCKS, fees, max_loss)
             c_loss = _with_fees(losses, C_SHOCKS, fees, max_loss) if overnight else None

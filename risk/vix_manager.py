@@ -58,7 +58,8 @@ class VixManager:
     """Read VIX once a step; remember the regime, the panic and the last minutes.
 
     The regime goes up at once and down, boundary by boundary, after GOOD values below `down_fraction` of the boundary
-    for `down_min` minutes without a break.  A value that is not GOOD, or a night, starts those minutes again.
+    for `down_min` minutes.  One doubtful minute neither counts against it nor lowers anything; `max_age_s` without a
+    GOOD value, or a night, starts those minutes again.
     """
 
     name = "vix_manager"
@@ -88,7 +89,6 @@ class VixManager:
         self._calm_since: datetime | None = None
         self._points: deque[_Point] = deque()
         self._last_good: datetime | None = None
-        self._reading: VixReading | None = None
         self._notes: list[Note] = []
 
     def _refuse_a_table_that_buys_more(self) -> None:
@@ -120,16 +120,16 @@ class VixManager:
         self._notes = []
         verdict, value, age_s = self._judge(snapshot)
         prior = snapshot.prior_close.get(VIX)
-        if value is not None and verdict in (VixVerdict.GOOD, VixVerdict.SUSPECT):
-            self._follow_regime(value, snapshot.time, lowers=verdict is VixVerdict.GOOD)
-            self._follow_panic(value, prior, snapshot.time, good=verdict is VixVerdict.GOOD)
-            self._points.append(_Point(snapshot.time, value, snapshot.price(SPX)))
-        if verdict is VixVerdict.GOOD:
+        good = verdict is VixVerdict.GOOD
+        if good:
+            self._restart_after_a_gap(snapshot.time)
             self._last_good = snapshot.time
-        else:
-            self._restart_clocks()
-        self._reading = self._compose(verdict, value, age_s, prior)
-        return self._reading
+        if value is not None and (good or verdict is VixVerdict.SUSPECT):
+            self._follow_regime(value, snapshot.time, good=good)
+            if good:
+                self._follow_panic(value, prior, snapshot.time)
+            self._points.append(_Point(snapshot.time, value, snapshot.price(SPX)))
+        return self._compose(verdict, value, age_s, prior)
 
     def _judge(self, snapshot: MarketSnapshot) -> tuple[VixVerdict, float | None, float]:
         settings, bar = self._settings, snapshot.bars.get(VIX)
@@ -172,17 +172,16 @@ class VixManager:
 
     # ---------------------------------------------------------------------------------------------- regime and panic
 
-    def _follow_regime(self, vix: float, now: datetime, *, lowers: bool) -> None:
+    def _follow_regime(self, vix: float, now: datetime, *, good: bool) -> None:
         raw = sum(vix >= boundary for boundary in self._boundaries)
         held = raw if self._regime is None else max(raw, LADDER.index(self._regime))
-        if lowers:
-            self._restart_after_a_gap(now)
-            for place, boundary in enumerate(self._boundaries):
-                below = vix < self._settings.down_fraction * boundary
-                since = self._below_since[place]
-                self._below_since[place] = (since or now) if below else None
-            while held > raw and self._has_been_below(held - 1, now):
-                held -= 1
+        for place, boundary in enumerate(self._boundaries):
+            if vix >= self._settings.down_fraction * boundary:
+                self._below_since[place] = None
+            elif good and self._below_since[place] is None:
+                self._below_since[place] = now
+        while good and held > raw and self._has_been_below(held - 1, now):
+            held -= 1
         before, self._regime = self._regime, LADDER[held]
         if before is not self._regime:
             self._note_change("vix.regime", before.value if before else Regime.UNKNOWN.value, self._regime.value, vix)
@@ -191,8 +190,8 @@ class VixManager:
         since = self._below_since[place]
         return since is not None and now - since >= timedelta(minutes=self._settings.down_min)
 
-    def _follow_panic(self, vix: float, prior: float | None, now: datetime, *, good: bool) -> None:
-        if prior is None or not good or not prior > 0:
+    def _follow_panic(self, vix: float, prior: float | None, now: datetime) -> None:
+        if prior is None or not prior > 0:
             return
         settings, before = self._settings, self._panic
         if vix >= settings.panic_ratio * prior:
@@ -206,7 +205,7 @@ class VixManager:
             self._note_change("vix.panic", "PANIC" if before else "NONE", "PANIC" if self._panic else "NONE", vix)
 
     def _restart_after_a_gap(self, now: datetime) -> None:
-        """A night or a hole in the data is no evidence of calm."""
+        """A night, or a while of values that were not GOOD, is no evidence of calm."""
         last = self._last_good
         if last is not None and now - last > timedelta(seconds=self._settings.max_age_s):
             self._restart_clocks()

@@ -1,0 +1,245 @@
+"""Losses in the shocks: bounded where the structure is, whole where a price is unknown, T alone for what ends
+tonight.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.market import MarketSnapshot
+from core.settings import Settings
+from core.vocabulary import Instrument, Structure
+from risk.book_stress import BookStress, floor_usd
+from risk.step_pricer import StepPricer
+from risk.stress import StressTester
+from risk.unit_risk import C_SHOCKS, T_SHOCKS, delta_usd
+from tests.risk.builders import (
+    FRIDAY,
+    UNKNOWN_VIX,
+    BookKeeper,
+    at,
+    bar,
+    call,
+    chain,
+    condor,
+    naked_put,
+    put,
+    put_spread,
+    shares,
+    snapshot,
+    vix,
+    without_quotes,
+)
+
+SETTINGS = Settings()
+LATER = date(2025, 10, 10)  # 28 days after the Friday of the tests
+
+
+def held(structure: Structure, units: int = 1) -> list[tuple[Instrument, int]]:
+    return [(leg.instrument, leg.ratio * units) for leg in structure.legs]
+
+
+def step(expiry: date = FRIDAY, forward: float = 5_350.0) -> MarketSnapshot:
+    return snapshot(at(11), chains=[chain(at(11), expiry, forward=forward, low=4_000, high=6_700)])
+
+
+def stress_tester() -> StressTester:
+    return StressTester(SETTINGS.stress, StepPricer(SETTINGS.greeks))
+
+
+def test_a_shock_of_five_percent_takes_a_near_condor_to_its_whole_width() -> None:
+    losses = stress_tester().losses(held(condor()), -250.0, -1_000.0, step())
+    assert losses.by_shock["T_DOWN"] == pytest.approx(750, abs=1)
+    assert losses.by_shock["T_UP"] == pytest.approx(750, abs=1)
+
+
+@given(
+    short=st.integers(1_020, 1_064),
+    width=st.integers(1, 10),
+    value=st.floats(-900, 0),
+    units=st.integers(1, 4),
+)
+def test_a_finite_structure_never_loses_more_in_a_shock_than_it_can_lose(
+    short: int, width: int, value: float, units: int
+) -> None:
+    spread = put_spread(short * 5.0, width * 5.0)
+    floor = -width * 500.0 * units
+    for loss in stress_tester().losses(held(spread, units), value * units, floor, step()).by_shock.values():
+        assert loss is not None
+        assert loss <= value * units - floor + 1e-6
+
+
+def test_an_unknown_price_counts_with_all_that_can_be_lost() -> None:
+    dark = snapshot(at(11))  # no chain at all
+    assert stress_tester().losses(held(condor()), -250.0, -1_000.0, dark).by_shock["T_DOWN"] == 750
+    assert stress_tester().losses(held(naked_put()), -1_200.0, None, dark).by_shock["T_DOWN"] is None
+    # A short of which the volatility is unknown is not harmless because nobody bids for it.
+    made = chain(at(11), low=5_300)
+    blind = snapshot(at(11), chains=[without_quotes(made, put(5_300).symbol)])
+    losses = stress_tester().losses(held(put_spread(5_300)), -80.0, -1_000.0, blind)
+    assert losses.by_shock["T_UP"] == 920
+
+
+def test_a_naked_put_loses_by_move_and_volatility_without_a_cap() -> None:
+    losses = stress_tester().losses(held(naked_put(5_300)), -2_000.0, None, step())
+    down = losses.by_shock["T_DOWN"]
+    assert down is not None
+    # 5 % of 5350 is 267.5 points: 217.5 inside, less the 20 points of value now.
+    assert down == pytest.approx((217.5 - 20) * 100, rel=0.05)
+
+
+def test_the_crash_takes_thirty_day_volatility_to_45_at_least() -> None:
+    calm, wild = (
+        stress_tester().shocks(snapshot(reading=vix(15.0))),
+        stress_tester().shocks(snapshot(reading=vix(35.0))),
+    )
+    assert [shock.volatility_shift for shock in calm if shock.name == "C_DOWN"] == [pytest.approx(0.30)]
+    assert [shock.volatility_shift for shock in wild if shock.name == "C_DOWN"] == [pytest.approx(0.25)]
+    unknown = stress_tester().shocks(snapshot(reading=UNKNOWN_VIX))
+    assert [shock.volatility_shift for shock in unknown if shock.name == "C_DOWN"] == [None]
+
+
+def test_without_vix_the_crash_costs_everything_it_can() -> None:
+    now = snapshot(at(11), chains=[chain(at(11), LATER, low=4_000, high=6_700)], reading=UNKNOWN_VIX)
+    losses = stress_tester().losses(held(put_spread(4_700, 10, LATER)), -20.0, -1_000.0, now)
+    assert losses.by_shock["C_DOWN"] == 980
+    t_down = losses.by_shock["T_DOWN"]
+    assert t_down is not None
+    assert t_down < 900
+
+
+def test_near_expiries_take_one_and_a_half_times_the_shift_and_far_ones_half() -> None:
+    def rise(expiry: date) -> float:
+        pricer = StepPricer(SETTINGS.greeks)
+        still = dataclasses.replace(SETTINGS.stress, ordinary_down_pct=0.1)
+        now = snapshot(at(11), chains=[chain(at(11), expiry, low=4_000, high=6_700)])
+        straddle = [(put(5_350, expiry), 1), (call(5_350, expiry), 1)]
+        before = 100 * sum(view.price for view in pricer.views(now, [item for item, _ in straddle]).values() if view)
+        loss = StressTester(still, pricer).losses(straddle, before, 0.0, now).by_shock["T_DOWN"]
+        assert loss is not None
+        return 1 - loss / before
+
+    assert rise(FRIDAY) == pytest.approx(1.75, abs=0.03)  # 20 % + 15 points
+    assert rise(date(2026, 9, 18)) == pytest.approx(1.25, abs=0.02)  # 20 % + 5 points
+
+
+def test_an_underlying_that_does_not_follow_the_index_is_shocked_both_ways() -> None:
+    gold = snapshot(at(11), bars={"GLD": bar(at(11), 200.0)})
+    losses = stress_tester().losses([(Instrument("GLD", "GLD"), 100)], 20_000.0, 0.0, gold)
+    assert losses.by_shock["T_UP"] == pytest.approx(1_000)
+    assert losses.by_shock["T_DOWN"] == pytest.approx(1_000)
+    index = snapshot(at(11), bars={"SPY": bar(at(11), 500.0)})
+    losses = stress_tester().losses([(Instrument("SPY", "SPY"), 40)], 20_000.0, 0.0, index)
+    assert losses.by_shock["T_UP"] == pytest.approx(-1_000)
+
+
+def test_an_underlying_of_unknown_beta_counts_whole() -> None:
+    now = snapshot(at(11), bars={"XYZ": bar(at(11), 10.0)})
+    losses = stress_tester().losses([(Instrument("XYZ", "XYZ"), 100)], 1_000.0, 0.0, now)
+    assert set(losses.by_shock.values()) == {1_000.0}
+
+
+def test_leveraged_beta_widens_the_move() -> None:
+    now = snapshot(at(11), bars={"QQQ": bar(at(11), 400.0)})
+    losses = stress_tester().losses(held(shares("QQQ"), 10), 4_000.0, 0.0, now)
+    assert losses.by_shock["T_DOWN"] == pytest.approx(240)  # 5 % x 1.2
+
+
+# ------------------------------------------------------------------------------------------------------------ of a book
+
+
+def book_stress() -> BookStress:
+    pricer = StepPricer(SETTINGS.greeks)
+    return BookStress(SETTINGS.margin, StressTester(SETTINGS.stress, pricer), pricer)
+
+
+def marked(structure: Structure, price: float, expiry: date = FRIDAY) -> MarketSnapshot:
+    marks = dict.fromkeys(structure.symbols, 1.0)
+    carrier = structure.shorts[0]
+    rest = sum(leg.ratio for leg in structure.legs if leg is not carrier)
+    marks[carrier.symbol] = (price + rest) / -carrier.ratio
+    return snapshot(at(11), chains=[chain(at(11), expiry, low=4_000, high=6_700)], marks=marks)
+
+
+def test_a_trade_that_ends_tonight_meets_the_ordinary_shocks_only() -> None:
+    keeper = BookKeeper()
+    keeper.hold(condor())
+    (trade,) = book_stress().trades(marked(condor(), 2.5), keeper.books)
+    assert trade.losses.worst(T_SHOCKS) == pytest.approx(750, abs=1)
+    assert trade.losses.worst(C_SHOCKS) == 0.0
+    later = BookKeeper()
+    later.hold(condor(expiry=LATER))
+    (trade,) = book_stress().trades(marked(condor(expiry=LATER), 2.5, LATER), later.books)
+    worst = trade.losses.worst(C_SHOCKS)
+    assert worst is not None
+    assert worst > 100
+
+
+def test_a_working_opening_counts_with_its_approved_risk_margin_and_delta() -> None:
+    keeper = BookKeeper()
+    trade = keeper.plan(put_spread(), units=4, risk_usd=800.0, margin_usd=1_000.0)
+    now = snapshot(at(11), chains=[chain(at(11), low=4_000, high=6_700)])
+    (seen,) = book_stress().trades(now, keeper.books)
+    assert (seen.used_usd, seen.reserved_usd) == (0.0, 4_000.0)
+    assert seen.losses.by_shock["T_DOWN"] == pytest.approx(3_200)
+    whole_delta = delta_usd(held(put_spread(), 4), now, StepPricer(SETTINGS.greeks))
+    assert seen.delta_usd == pytest.approx(whole_delta)
+    # When one unit fills, it moves from "to come" to "held".
+    prices = {put(5_300).symbol: 4.0, put(5_290).symbol: 2.0}
+    keeper.fill(trade, prices, units=1)
+    keeper.state(trade.id, keeper.books.trade(trade.id).state.ENTERING, at(10, 32))
+    marks = snapshot(at(11), chains=[chain(at(11), low=4_000, high=6_700)], marks=prices)
+    (seen,) = book_stress().trades(marks, keeper.books)
+    assert (seen.used_usd, seen.reserved_usd) == (1_000.0, 3_000.0)
+    assert seen.delta_usd == pytest.approx(whole_delta)
+
+
+def test_a_closed_trade_leaves_nothing_behind() -> None:
+    keeper = BookKeeper()
+    trade = keeper.hold()
+    keeper.close(trade)
+    assert book_stress().trades(snapshot(), keeper.books) == ()
+
+
+def test_the_heaviest_short_is_the_one_that_can_lose_most() -> None:
+    keeper = BookKeeper()
+    keeper.hold(put_spread(5_300, 5), strategy="small")
+    heavy = keeper.hold(put_spread(5_250, 50), strategy="heavy", credit=6.0)
+    keeper.hold(shares("QQQ"), credit=-400.0, strategy="rotation")
+    marks = {put(strike).symbol: 1.0 for strike in (5_300, 5_295, 5_250, 5_200)} | {"QQQ": 400.0}
+    now = snapshot(at(11), chains=[chain(at(11), low=4_000, high=6_700)], marks=marks, bars={"QQQ": bar(at(11), 400.0)})
+    assert book_stress().heaviest_short(now, keeper.books) == heavy.id
+    assert book_stress().heaviest_short(now, BookKeeper().books) is None
+
+
+@given(quantities=st.lists(st.integers(-4, 4).filter(bool), min_size=2, max_size=2))
+def test_the_floor_of_any_two_puts_is_their_worst_value_at_expiry(quantities: list[int]) -> None:
+    pair = [(put(5_290), quantities[0]), (put(5_300), quantities[1])]
+    expected = min(
+        sum(qty * item.payoff(price) for item, qty in pair) * 100 for price in (0.0, 5_290.0, 5_300.0, 6_000.0)
+    )
+    assert floor_usd(pair) == pytest.approx(expected)
+
+
+def test_naked_calls_have_no_floor() -> None:
+    assert floor_usd([(call(5_400), -1)]) is None
+    assert floor_usd([]) == 0.0
+
+
+# -------------------------------------------------------------------------------------------------- the step's memory
+
+
+def test_fp52_what_was_priced_in_a_step_dies_with_it() -> None:
+    pricer = StepPricer(SETTINGS.greeks)
+    first, second = step(forward=5_350.0), step(forward=5_300.0)  # a further slice of the same minute
+    before = pricer.views(first, [put(5_300)])[put(5_300).symbol]
+    after = pricer.views(second, [put(5_300)])[put(5_300).symbol]
+    assert before is not None
+    assert after is not None
+    assert after.underlying_price == pytest.approx(5_300.0, abs=1e-6)
+    assert after.price > before.price
