@@ -1,7 +1,7 @@
 """QCAlgorithm: the class an algorithm inherits from, with the part of LEAN's API that this engine has.
 
-A member of LEAN that is missing here raises EngineUnsupported when it is used, so that a run never pretends; a name that
-LEAN does not have either is an ordinary AttributeError.
+A member of LEAN that is missing here raises EngineUnsupported when it is used, so that a run never pretends; a name
+that LEAN does not have either is an ordinary AttributeError.
 """
 
 from __future__ import annotations
@@ -163,8 +163,8 @@ class QCAlgorithm(TradingApi, DataApi):
         # LEAN converts what is assigned to one of its properties, and fails; methods are replaced in silence.
         if name in PROPERTIES and name not in _SETTABLE:
             raise TypeError(
-                f"self.{name} = ...: {type(value).__name__!r} value cannot be converted, {name} is a member of QCAlgorithm. "
-                f"Call it self._{name}."
+                f"self.{name} = ...: {type(value).__name__!r} value cannot be converted, {name} is a member of "
+                f"QCAlgorithm. Call it self._{name}."
             )
         object.__setattr__(self, name, value)
 
@@ -349,7 +349,7 @@ class QCAlgorithm(TradingApi, DataApi):
         if self._embedded_engine.is_locked:
             raise RuntimeError(f"Algorithm.{call}(): Cannot be called after the algorithm is initialized.")
 
-    # Parameters.  LEAN converts by the default's type, and a bool default counts as a number: "false" gives 1.0 for True.
+    # Parameters.  LEAN converts by the default's type; a bool default counts as a number: "false" gives 1.0 for True.
 
     def get_parameter(self, name: str, default: Any = None) -> Any:
         text = self._embedded_engine.parameters.get(name)

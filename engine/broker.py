@@ -1,6 +1,6 @@
 """The broker behind one port, and the honest simulated one (Brokerages/Backtesting/BacktestingBrokerage.cs).
 
-Everything that can go wrong at a broker wraps `BrokerPort`; of these faults only the death of our own process exists yet.
+Everything that can go wrong at a broker wraps `BrokerPort`; of these faults only the death of our own process exists.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ class SimulatedBroker:
                 events = fills.fill(order, security, now, legs)
         except fills.FillError as error:
             self._hooks.error(
-                f"Order Error: id: {order.id}, Transaction model failed to fill for order type: {lean_name(order.type)} "
-                f"with error: {error}"
+                f"Order Error: id: {order.id}, Transaction model failed to fill for order type: "
+                f"{lean_name(order.type)} with error: {error}"
             )
             return []
         by_id = {leg.id: leg for leg, _ in legs}
@@ -235,8 +235,8 @@ class SimulatedBroker:
 class DeathAtEvent:
     """Ends the process at the n-th broker event: after it is booked, before the algorithm hears of it.
 
-    The broker's memory (paper account) has the event, ours has not.  With `raises` the death is a SimulatedDeath that tears
-    down the host; otherwise the process really ends, without any clean-up.
+    The broker's memory (paper account) has the event, ours has not.  With `raises` the death is a SimulatedDeath that
+    tears down the host; otherwise the process really ends, without any clean-up.
     """
 
     def __init__(self, at_event: int, *, raises: bool = True) -> None:

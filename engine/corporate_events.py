@@ -33,8 +33,9 @@ class DayEvents:
 class CorporateCalendar:
     """Knows the corporate events of a run.
 
-    LEAN warns of a split at the midnight before the last session on the old shares, and reports split and dividend at the
-    midnight of the first session after; both in all normalization modes, but the account changes for raw prices only.
+    LEAN warns of a split at the midnight before the last session on the old shares, and reports split and dividend at
+    the midnight of the first session after; both in all normalization modes, but the account changes for raw prices
+    only.
     """
 
     def __init__(self, engine: EngineState) -> None:

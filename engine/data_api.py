@@ -282,9 +282,7 @@ class HistoryRequest:
         resolution = keywords.pop("resolution", None)
         if resolution is None:
             resolution = Resolution.MINUTE if security is None else security.subscription.resolution
-        for name in ("periods", "span", "start", "end"):
-            if name in keywords:
-                values.append(keywords.pop(name))
+        values += [keywords.pop(name) for name in ("periods", "span", "start", "end") if name in keywords]
         if keywords:
             raise EngineUnsupported(f"history(..., {', '.join(sorted(keywords))}=...)")
         if fill_forward is None:

@@ -26,7 +26,7 @@ class AlgorithmLoadError(EngineError):
 
 
 class SimulatedDeath(BaseException):
-    """The simulated process died at this instruction.  Not an Exception: nothing between here and the host may catch it."""
+    """The simulated process died at this instruction.  Not an Exception: nothing up to the host may catch it."""
 
     def __init__(self, event_number: int) -> None:
         super().__init__(f"simulated process death at broker event {event_number}")

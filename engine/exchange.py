@@ -42,7 +42,7 @@ class ExchangeClock:
         return self._zone.utc(self._hours.get_next_market_close(self._zone.local(utc)))
 
     def close_of_day(self, utc: datetime) -> datetime:
-        """Return the last close of the moment's local date; of the next open date when that is past or there is none."""
+        """Return the last close of the moment's local date; of the next open date when that is past or missing."""
         day = self._zone.local(utc).date()
         found = self._closes.get(day)
         if found is None:
@@ -51,7 +51,7 @@ class ExchangeClock:
 
 
 def last_daily_close(hours: ExchangeHours, day: date) -> datetime:
-    """Return the last regular close of a date, or of the next open date when the market is shut that day (local time)."""
+    """Return the last regular close (local time) of a date, or of the next open date when the market is shut."""
     at = datetime(day.year, day.month, day.day)
     if not hours.is_date_open(at):
         at = hours.get_next_trading_day(at)

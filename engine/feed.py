@@ -1,7 +1,7 @@
 """Market data of a run: who is subscribed to what, and the columns of the day.
 
-Nothing here costs anything per contract and minute.  A day is opened once: the feed learns at which minutes there is any
-data at all (those become time slices) and how many points LEAN would count; columns are parsed when somebody looks.
+Nothing here costs anything per contract and minute.  A day is opened once: the feed learns at which minutes there is
+any data at all (those become time slices) and how many points LEAN would count; columns are parsed when somebody looks.
 """
 
 from __future__ import annotations
@@ -140,12 +140,13 @@ class OptionGroup:
         return None if self.day is None else self.day.quote(symbol)
 
     def quote_row(self, member: Security, minute: int) -> tuple[QuoteColumns | None, int, bool]:
-        """Return columns and row of the quote that a slice at `minute` has of a member, and whether it is a repeated one."""
+        """Return columns and row of the quote that a slice has of a member, and whether it is a repeated one."""
         columns = self.quotes_of(member.symbol)
         row = -1 if columns is None else columns.row_at(minute)
         if row >= 0:
             return columns, row, False
-        if not self.fill_forward or member.subscription.quotes_since > self.ordinal or minute > self.session.close_minute:
+        is_late = minute > self.session.close_minute
+        if not self.fill_forward or is_late or member.subscription.quotes_since > self.ordinal:
             return None, -1, False
         latest = member.latest_quote(self.ordinal, minute)
         return (None, -1, False) if latest is None else (latest[0], latest[1], True)
@@ -435,8 +436,8 @@ def _mark(stream: Stream, present: Present, ordinal: int) -> int:
 def _mark_options(group: OptionGroup, present: Present, ordinal: int) -> int:
     """Mark the minutes of a root's quotes and return how many points its members deliver.
 
-    Usually the underlying has marked every minute already, so contracts are only parsed, one after the other, while there
-    are minutes of the session for which no data is known yet.
+    Usually the underlying has marked every minute already, so contracts are only parsed, one after the other, while
+    there are minutes of the session for which no data is known yet.
     """
     session, day = group.session, group.day
     points = 0
@@ -468,4 +469,3 @@ def _mark_options(group: OptionGroup, present: Present, ordinal: int) -> int:
         if columns is not None and len(columns):
             present[columns.between(session.open_minute + 1, session.close_minute).end_minute] = True
     return points
-

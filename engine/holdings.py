@@ -35,6 +35,7 @@ class SecurityHolding:
         "_account",
         "_security",
         "average_price",
+        "invested",
         "last_trade_profit",
         "profit",
         "quantity",
@@ -47,6 +48,7 @@ class SecurityHolding:
         self._security = security
         self._account = account
         self.quantity = 0.0
+        self.invested = False  # kept, not computed: algorithms ask it of every security
         self.average_price = 0.0
         self.profit = 0.0
         self.last_trade_profit = 0.0
@@ -77,10 +79,6 @@ class SecurityHolding:
     @property
     def is_short(self) -> bool:
         return self.quantity < 0
-
-    @property
-    def invested(self) -> bool:
-        return abs(self.quantity) >= self._security.lot_size
 
     @property
     def hold_stock(self) -> bool:
@@ -142,6 +140,7 @@ class SecurityHolding:
         """Overwrite the position (split, account loaded from a broker)."""
         self.average_price = average_price
         self.quantity = quantity
+        self.invested = abs(quantity) >= self._security.lot_size
         self._account.quantity_changed(self._security)
 
     def __repr__(self) -> str:
@@ -227,8 +226,8 @@ class CashBook:
 class SecurityManager:
     """All securities by symbol.
 
-    LEAN keeps two collections: iteration sees the active ones, direct keys also reach those that were removed or delisted
-    (an expired contract between its last slice and its settlement).
+    LEAN keeps two collections: iteration sees the active ones, direct keys also reach those that were removed or
+    delisted (an expired contract between its last slice and its settlement).
     """
 
     def __init__(self, clock: EngineClock) -> None:
@@ -271,8 +270,8 @@ class SecurityManager:
             found = self.find(symbol)
         if found is None:
             raise KeyError(
-                f"This asset symbol ({symbol}) was not found in your security list. Please add this security or check it "
-                "exists before using it with 'securities.contains_key(...)'"
+                f"This asset symbol ({symbol}) was not found in your security list. Please add this security or check "
+                "it exists before using it with 'securities.contains_key(...)'"
             )
         return found
 

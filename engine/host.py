@@ -1,11 +1,11 @@
 """Runs an algorithm: all at once (`run`), or step by step for scenario tests and paper sessions.
 
-    host = Host(EngineJob(main=Path("main.py"), source=FolderSource(folder)))
-    result = host.run()
+host = Host(EngineJob(main=Path("main.py"), source=FolderSource(folder)))
+result = host.run()
 
-    host.start()                       # import, initialize
-    host.advance(until=datetime(2025, 1, 3, 10, 30))
-    result = host.finish()
+host.start()                       # import, initialize
+host.advance(until=datetime(2025, 1, 3, 10, 30))
+result = host.finish()
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Host:
                 engine.transactions.before_delivery = DeathAtEvent(job.death_at_event, raises=not job.exit_on_death)
             if engine.end_date < engine.start_date:
                 raise EngineError(
-                    f"run from {engine.start_date} to {engine.end_date}: expected an end after the start. Set the dates."
+                    f"run from {engine.start_date} to {engine.end_date}: expected start before end. Set both."
                 )
             self._start_equity = engine.portfolio.total_portfolio_value
             self._steps = self._loop.steps()
@@ -167,7 +167,7 @@ class Host:
         return self._next_utc is not None
 
     def finish(self) -> RunResult:
-        """End the run: on_end_of_algorithm, last samples, store.  What was not run is left out, as if it were stopped."""
+        """End the run: on_end_of_algorithm, last sample, store.  What was not run is left out, as after a stop."""
         if self._result is not None:
             return self._result
         loop = self._loop
@@ -239,7 +239,9 @@ def load_algorithm(path: Path) -> type[QCAlgorithm]:
     """Import an algorithm's file as LEAN does: as module `main`, its folder first on the path."""
     path = path.resolve()
     if not path.is_file():
-        raise AlgorithmLoadError(f"algorithm {path.name}: found no such file, expected a Python file. Name another one.")
+        raise AlgorithmLoadError(
+            f"algorithm {path.name}: found no such file, expected a Python file. Name another one."
+        )
     for folder in (_SHIM, path.parent):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))

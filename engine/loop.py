@@ -1,8 +1,8 @@
 """The minute loop, in LEAN's order (Engine/AlgorithmManager.cs).
 
-One time slice: past scheduled events, each at its own time; the clock; securities that joined and left; prices; fills of
-working orders; scheduled events of this moment; margin call check; on_securities_changed; dividends and splits and their
-hooks; on_data; what this step has ordered and cancelled.
+One time slice: past scheduled events, each at its own time; the clock; securities that joined and left; prices; fills
+of working orders; scheduled events of this moment; margin call check; on_securities_changed; dividends and splits and
+their hooks; on_data; what this step has ordered and cancelled.
 
 `Loop.steps` is a generator that says at which moment it will act next, so that a test or a paper run can stop anywhere.
 """
@@ -349,7 +349,9 @@ class Loop:
             return False
         if corporate is not None and not self._corporate_hooks(data, corporate):
             return False
-        if data.delistings is not NO_DELISTINGS and not self.call("OnDelistings", self._algorithm.on_delistings, data.delistings):
+        if data.delistings is not NO_DELISTINGS and not self.call(
+            "OnDelistings", self._algorithm.on_delistings, data.delistings
+        ):
             return False
         if data.has_data and self._hears_data and not self.call("OnData", self._algorithm.on_data, data):
             return False
@@ -469,9 +471,7 @@ class Loop:
         return found
 
     def _process_delistings(self, data: Slice) -> None:
-        expired = [
-            symbol for symbol, delisting in data.delistings.items() if delisting.type is DelistingType.DELISTED
-        ]
+        expired = [symbol for symbol, delisting in data.delistings.items() if delisting.type is DelistingType.DELISTED]
         if expired:
             self._engine.broker.settle(expired)
 

@@ -1,8 +1,8 @@
 """LEAN's object store: memory first, written to disk a little later (Engine/Storage/LocalObjectStore.cs).
 
 LEAN flushes every five seconds of wall time.  A simulated run has no wall clock, so the flush is a policy: every five
-seconds of algorithm time (the default), at once, or only when told.  `get_file_path` writes at once, as in LEAN; so does
-the end of a run.  What was saved but not flushed is lost when the process dies.
+seconds of algorithm time (the default), at once, or only when told.  `get_file_path` writes at once, as in LEAN; so
+does the end of a run.  What was saved but not flushed is lost when the process dies.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class ObjectStore:
                 found = self._objects[key] = path.read_bytes()
         if found is None:
             raise ObjectStoreKeyError(
-                f"Object with key '{key}' was not found in the current project. Please use object_store.contains_key(key) "
-                "to check if an object exists before attempting to read."
+                f"Object with key '{key}' was not found in the current project. Please use "
+                "object_store.contains_key(key) to check if an object exists before attempting to read."
             )
         return found
 

@@ -362,7 +362,7 @@ class Order:
         self._quantity = quantity if group is None else quantity / group.quantity
 
     def describe_prices(self, event: OrderEvent) -> None:
-        """Copy the order's current prices into one of its events; the limit of a combo limit order is not among them."""
+        """Copy the order's current prices into one of its events; not the limit of a combo limit order."""
         if self.type in LIMIT_TYPES:
             event.limit_price = self.limit_price
         if self.type in STOP_TYPES:

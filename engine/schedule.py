@@ -1,8 +1,8 @@
 """Scheduled events: LEAN's date rules, time rules, and its order of firing.
 
-Events that are due at one moment fire in the order of a list that is sorted by next time and re-sorted one element at a
-time by binary search (Engine/RealTime/BacktestingRealTimeHandler.cs).  That list is kept here with the same steps, so that
-events of one minute fire in LEAN's changing, but repeatable, order: not in the order in which they were scheduled.
+Events that are due at one moment fire in the order of a list that is sorted by next time and re-sorted one element at
+a time by binary search (Engine/RealTime/BacktestingRealTimeHandler.cs).  That list is kept here with the same steps, so
+that events of one minute fire in LEAN's changing, but repeatable, order: not in the order in which they were scheduled.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Scheduler:
         self._needs_sorting = True
 
     def due_list(self) -> list[ScheduledEvent]:
-        """Return the events by next time; a pass over past or due events keeps one such list to its end, as LEAN does."""
+        """Return the events by next time; one pass keeps one such list to its end, as LEAN does."""
         return self._order() if self._needs_sorting else self._sorted
 
     def fire_first(self, events: list[ScheduledEvent], at_own_time: bool) -> None:

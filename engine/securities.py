@@ -1,8 +1,9 @@
 """Securities with LEAN's cache behaviour.
 
 A security folds the rows of its columns into its prices when somebody reads them, never before: a contract that nobody
-touches costs nothing.  LEAN's rules of the fold (Common/Securities/SecurityCache.cs) are kept, with their oddity: a price
-of zero or an absent side never overwrites, so that `bid_price` goes stale, even crosses the ask, when the bid vanishes.
+touches costs nothing.  LEAN's rules of the fold (Common/Securities/SecurityCache.cs) are kept, with their oddity: a
+price of zero or an absent side never overwrites, so that `bid_price` goes stale, even crosses the ask, when the bid
+vanishes.
 """
 
 from __future__ import annotations
@@ -506,7 +507,7 @@ class Option(Security):
         self.option_assignment_model = model
 
     def set_filter(self, *arguments: object) -> None:
-        """Choose contracts: a function of the universe, (min strike, max strike[, min days, max days]) or two timedeltas."""
+        """Choose contracts: a function of the universe, two strike counts and two expiries, or either pair."""
         from engine.universe import filter_of
 
         self.contract_filter = filter_of(*arguments)

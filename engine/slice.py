@@ -67,9 +67,9 @@ class DataDictionary(Generic[T]):
         found = self._find(symbol)
         if found is None:
             raise KeyError(
-                f"'{symbol}' wasn't found in the {type(self).__name__} object, likely because there was no-data at this "
-                "moment in time and it wasn't possible to fillforward historical data. Please check the data exists "
-                "before accessing it."
+                f"'{symbol}' wasn't found in the {type(self).__name__} object, likely because there was no-data at "
+                "this moment in time and it wasn't possible to fillforward historical data. Please check the data "
+                "exists before accessing it."
             )
         return found
 

@@ -45,7 +45,7 @@ class InvalidOrder(ValueError):
 
 
 class TradingApi:
-    """Order calls.  Numbers are taken as LEAN takes them from Python: strings, bools and numpy numbers count as numbers."""
+    """Order calls.  Numbers are taken as LEAN takes them from Python: strings, bools and numpy numbers count."""
 
     _embedded_engine: EngineState
     _embedded_warned: set[str]
@@ -286,7 +286,8 @@ class TradingApi:
         engine = self._embedded_engine
         if not engine.settings.liquidate_enabled:
             engine.debug(
-                "Liquidate() is currently disabled by settings. To re-enable please set 'Settings.LiquidateEnabled' to true"
+                "Liquidate() is currently disabled by settings. To re-enable please set 'Settings.LiquidateEnabled' to "
+                "true"
             )
             return []
         tickets: list[OrderTicket] = []
@@ -350,7 +351,7 @@ class TradingApi:
         tickets: list[OrderTicket] = []
         quantity = self.calculate_order_quantity(symbol, percentage)
         if liquidate_existing_holdings:
-            others = [each for each in self._embedded_engine.portfolio.keys() if each is not symbol]
+            others = [each for each in self._embedded_engine.securities.active if each is not symbol]
             tickets += self.liquidate(sorted(others, key=lambda each: each.value), False, tag, order_properties)
         return tickets + self._set_one(symbol, quantity, asynchronous, tag, order_properties)
 
@@ -365,7 +366,7 @@ class TradingApi:
         tickets: list[OrderTicket] = []
         if liquidate:
             wanted = {target.symbol for target in targets}
-            others = [each for each in self._embedded_engine.portfolio.keys() if each not in wanted]
+            others = [each for each in self._embedded_engine.securities.active if each not in wanted]
             tickets += self.liquidate(sorted(others, key=lambda each: each.value), False, tag, order_properties)
         sized = [(target.symbol, self.calculate_order_quantity(target.symbol, target.quantity)) for target in targets]
         # LEAN's order by margin impact: what reduces a position first, then the largest values.
@@ -475,8 +476,8 @@ class TradingApi:
             return OrderResponse.zero_quantity(request)
         if abs(request.quantity) < security.lot_size:
             text = (
-                f"Unable to submit order with id {request.order_id} which quantity ({plain_number(abs(request.quantity))}) "
-                f"is less than lot size ({plain_number(security.lot_size)})."
+                f"Unable to submit order with id {request.order_id} which quantity "
+                f"({plain_number(abs(request.quantity))}) is less than lot size ({plain_number(security.lot_size)})."
             )
             return OrderResponse.error(request, OrderResponseErrorCode.ORDER_QUANTITY_LESS_THAN_LOT_SIZE, text)
         if not security.is_tradable:
@@ -490,15 +491,15 @@ class TradingApi:
             return OrderResponse.error(request, OrderResponseErrorCode.SECURITY_PRICE_ZERO, _zero_price(security))
         if not security.has_data:
             text = (
-                "There is no data for this symbol yet, please check the security.HasData flag to ensure there is at least "
-                "one data point."
+                "There is no data for this symbol yet, please check the security.HasData flag to ensure there is at "
+                "least one data point."
             )
             return OrderResponse.error(request, OrderResponseErrorCode.SECURITY_HAS_NO_DATA, text)
         if not engine.live_mode and engine.transactions.orders_count > engine.maximum_orders:
             engine.stop()
             text = (
-                f"You have exceeded maximum number of orders ({engine.maximum_orders}), for unlimited orders upgrade your "
-                "account."
+                f"You have exceeded maximum number of orders ({engine.maximum_orders}), for unlimited orders upgrade "
+                "your account."
             )
             return OrderResponse.error(request, OrderResponseErrorCode.EXCEEDED_MAXIMUM_ORDERS, text)
         if is_exercise:
@@ -519,8 +520,8 @@ class TradingApi:
             security, engine.clock.utc
         ):
             text = (
-                "MarketOnClose orders must be placed within 00:15:30 before market close. Override this TimeSpan buffer by "
-                "setting Orders.MarketOnCloseOrder.SubmissionTimeBuffer in QCAlgorithm.Initialize()."
+                "MarketOnClose orders must be placed within 00:15:30 before market close. Override this TimeSpan "
+                "buffer by setting Orders.MarketOnCloseOrder.SubmissionTimeBuffer in QCAlgorithm.Initialize()."
             )
             return OrderResponse.error(request, OrderResponseErrorCode.MARKET_ON_CLOSE_ORDER_TOO_LATE, text)
         current = engine.current_slice
@@ -536,8 +537,8 @@ class TradingApi:
         security = self._embedded_engine.securities.find(symbol)
         if security is None:
             raise KeyError(
-                f"The symbol {symbol} is not found in the algorithm's securities collection and cannot be re-added due to "
-                "it being delisted or no longer tradable."
+                f"The symbol {symbol} is not found in the algorithm's securities collection and cannot be re-added due "
+                "to it being delisted or no longer tradable."
             )
         return security
 
@@ -549,8 +550,8 @@ class TradingApi:
         if properties.time_in_force.kind is TimeInForceKind.GOOD_TIL_DATE:
             properties.time_in_force = TimeInForce.GOOD_TIL_CANCELED
             self._warn_once(
-                "Warning: Good-Til-Date Time-In-Force is not supported for MOO and MOC orders. The time-in-force will be "
-                "reset to Good-Til-Canceled (GTC)."
+                "Warning: Good-Til-Date Time-In-Force is not supported for MOO and MOC orders. The time-in-force will "
+                "be reset to Good-Til-Canceled (GTC)."
             )
         return properties
 
@@ -579,18 +580,20 @@ def _check_ratios(legs: Sequence[Leg], units: float) -> None:
     shown = ", ".join(f"{leg.quantity} {leg.symbol}" for leg in legs)
     better = ", ".join(f"{leg.quantity // divisor} {leg.symbol}" for leg in legs)
     raise InvalidOrder(
-        "The global combo quantity should be used to increase or reduce the size of the order, while the leg quantities "
-        "should be used to specify the ratio of the order. The combo order quantities should be reduced from "
+        "The global combo quantity should be used to increase or reduce the size of the order, while the leg "
+        "quantities should be used to specify the ratio of the order. The combo order quantities should be reduced "
+        "from "
         f"{plain_number(units)}x({shown}) to {plain_number(units * divisor)}x({better})."
     )
 
 
 def _zero_price(security: Security) -> str:
     return (
-        f"{security.symbol}: The security does not have an accurate price as it has not yet received a bar of data. Before "
-        "placing a trade (or using SetHoldings) warm up your algorithm with SetWarmup, or use slice.Contains(symbol) to "
-        "confirm the Slice object has price before using the data. Data does not necessarily all arrive at the same time "
-        "so your algorithm should confirm the data is ready before using it. In live trading this can mean you do not "
+        f"{security.symbol}: The security does not have an accurate price as it has not yet received a bar of data. "
+        "Before placing a trade (or using SetHoldings) warm up your algorithm with SetWarmup, or use "
+        "slice.Contains(symbol) to confirm the Slice object has price before using the data. Data does not necessarily "
+        "all arrive at the same time so your algorithm should confirm the data is ready before using it. In live "
+        "trading this can mean you do not "
         "have an active subscription to the asset class you're trying to trade. If using custom data make sure you've "
         "set the 'Value' property."
     )

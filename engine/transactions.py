@@ -1,8 +1,8 @@
 """Orders between the algorithm and the broker (LEAN's transaction manager and its backtesting handler in one).
 
-Requests are put into a queue and worked off on the caller's thread.  Sending an order empties the queue at once, so that
-SUBMITTED, and for market orders FILLED, reach `on_order_event` before the order call returns; updates and cancels wait for
-the next order or the end of the step (Engine/TransactionHandlers/BacktestingTransactionHandler.cs).
+Requests are put into a queue and worked off on the caller's thread.  Sending an order empties the queue at once, so
+that SUBMITTED, and for market orders FILLED, reach `on_order_event` before the order call returns; updates and cancels
+wait for the next order or the end of the step (Engine/TransactionHandlers/BacktestingTransactionHandler.cs).
 """
 
 from __future__ import annotations
@@ -398,8 +398,8 @@ class TransactionManager:
             return None
         if orders is None:
             text = (
-                f"Brokerage failed to update order with id: {order.id}, Symbol: {order.symbol.value}, Insufficient buying "
-                f"power to complete order, Reason: {check.reason}."
+                f"Brokerage failed to update order with id: {order.id}, Symbol: {order.symbol.value}, Insufficient "
+                f"buying power to complete order, Reason: {check.reason}."
             )
             self._hooks.error(text)
             self.handle_order_events([OrderEvent(order, self._clock.utc, message=text)])

@@ -1,7 +1,7 @@
-"""What `from AlgorithmImports import *` gives an algorithm on the embedded engine: LEAN's names, as far as they exist here.
+"""What `from AlgorithmImports import *` gives an algorithm here: LEAN's names, as far as this engine has them.
 
-Like LEAN's file it also binds the standard library's names that algorithms expect (`time` is `datetime.time`).  pandas is
-only imported when somebody uses `pd`.
+Like LEAN's file it also binds the standard library's names that algorithms expect (`time` is `datetime.time`).  pandas
+is only imported when somebody uses `pd`.
 """
 
 from __future__ import annotations
