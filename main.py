@@ -94,13 +94,14 @@ class BulkheadAlgorithm(QCAlgorithm):
         if assembly is None or self.is_warming_up:
             return
         now: datetime = self.time
+        if not assembly.coordinator.is_due(now):
+            return
         if now.date() > self._plan.run.end and self._plan.run.mode is Mode.BACKTEST:
             self.quit("The last session is settled.")
             return
-        if assembly.coordinator.is_due(now):
-            for line in assembly.step(now):
-                self._say(line)
-            self._show(assembly)
+        for line in assembly.step(now):
+            self._say(line)
+        self._show(assembly)
 
     def on_order_event(self, order_event: OrderEvent) -> None:
         assembly = self._assembly

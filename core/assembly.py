@@ -343,7 +343,7 @@ def _table(
             "chain_gate",
             2,
             ("market_data", "step_pricer"),
-            lambda parts: ChainGate(settings.chain, settings.data, need(parts, "step_pricer", StepPricer)),
+            lambda parts: ChainGate(settings, need(parts, "step_pricer", StepPricer)),
             Blocks.OPTIONS,
         ),
         Row("vix_manager", 2, ("market_data",), lambda _parts: VixManager(settings.vix)),

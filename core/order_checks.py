@@ -41,18 +41,17 @@ class OrderFacts:
 
 def judge_order(request: OrderRequest, facts: OrderFacts, settings: OrderSettings) -> Verdict:
     """Return the first refusal, or an allowance."""
-    for refusal in (
-        _identity(request, facts),
-        _structure(request),
-        _state(facts),
-        _reduce_only(request, facts),
-        _size(request, facts),
-        _collar(request, facts, settings),
-        _cross(request, facts),
-    ):
-        if refusal is not None:
-            return refusal
-    return Verdict.allow()
+    # Asked one by one: a later check may rely on what an earlier one has made sure of.
+    return (
+        _identity(request, facts)
+        or _structure(request)
+        or _state(facts)
+        or _reduce_only(request, facts)
+        or _size(request, facts)
+        or _collar(request, facts, settings)
+        or _cross(request, facts)
+        or Verdict.allow()
+    )
 
 
 def _identity(request: OrderRequest, facts: OrderFacts) -> Verdict | None:

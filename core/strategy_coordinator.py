@@ -374,6 +374,9 @@ class StrategyCoordinator:
         if phase is SessionPhase.CLOSED:
             gateway.cancel_all(Reason.SESSION_PHASE, snapshot.time)
         elif phase.market_open:
+            for parent in gateway.parents():
+                # An opening of this step is not watched yet: its legs were in the chain that the strategy has read.
+                snapshot = self._parts.market_data.with_quotes(snapshot, parent.structure)
             gateway.work(snapshot)
 
     def _close_session(self, snapshot: MarketSnapshot, session: Session) -> None:

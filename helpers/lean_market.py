@@ -129,7 +129,8 @@ class LeanMarket:
         bar = data.bars.get(lean)
         if bar is None or bar.is_fill_forward:
             return None
-        return RawBar(bar.end_time, bar.open, bar.high, bar.low, bar.close, float(bar.volume))
+        # LEAN stamps a bar in its exchange's zone (an index: Chicago); a real bar of this slice ended now.
+        return RawBar(self.time, bar.open, bar.high, bar.low, bar.close, float(bar.volume))
 
     def quote(self, symbol: str) -> RawQuote | None:
         data, lean = self._current(), self._symbols.get(symbol)
@@ -140,7 +141,7 @@ class LeanMarket:
             return None
         bid, ask = bar.bid, bar.ask
         return RawQuote(
-            bar.end_time,
+            self.time,
             _present(bid.close) if bid is not None else None,
             _present(ask.close) if ask is not None else None,
             _present(bid.low) if bid is not None else None,
@@ -196,7 +197,7 @@ class LeanMarket:
         if lean is None:
             return ()
         bars = self._algorithm.history[TradeBar](lean, since, self.time, Resolution.MINUTE, fill_forward=False)
-        return tuple(_raw(bar) for bar in bars)
+        return tuple(self._raw(bar, lean) for bar in bars)
 
     def daily_history(self, symbol: str, sessions: int) -> Sequence[RawBar]:
         lean = self._symbols.get(symbol)
@@ -207,16 +208,17 @@ class LeanMarket:
         # today's.
         since = midnight - timedelta(days=2 * sessions + 10)
         bars = self._algorithm.history[TradeBar](lean, since, midnight, Resolution.DAILY, fill_forward=False)
-        return tuple(_raw(bar) for bar in bars)[-sessions:]
+        return tuple(self._raw(bar, lean) for bar in bars)[-sessions:]
+
+    def _raw(self, bar: TradeBar, lean: Symbol) -> RawBar:
+        """Return a bar of history in New York time: LEAN gives it in the zone of its exchange."""
+        ahead: timedelta = self._algorithm.time - self._algorithm.securities[lean].local_time
+        return RawBar(bar.end_time + ahead, bar.open, bar.high, bar.low, bar.close, float(bar.volume))
 
 
 def _present(price: float) -> float | None:
     """LEAN writes an absent side as 0; zero is never a price."""
     return price if price > 0 else None
-
-
-def _raw(bar: TradeBar) -> RawBar:
-    return RawBar(bar.end_time, bar.open, bar.high, bar.low, bar.close, float(bar.volume))
 
 
 def _by_side_and_strike(row: tuple[Instrument, float, float]) -> tuple[bool, float]:
