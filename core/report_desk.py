@@ -1,0 +1,124 @@
+"""Reports of the broker: queued from any thread, folded in one place, by order id, in whatever sequence they come.
+
+A report that cannot belong to its order (foreign symbol, wrong side, overfill, fill after the end) or to any of ours is
+set aside as EVENT_QUARANTINED; books never change by it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.books import Books
+from core.ledger import Ledger
+from core.ledger_kinds import FillSource, Kind
+from core.ports import BrokerOrder
+from core.vocabulary import BrokerEvent, OrderStatus, to_u6
+from core.working_orders import Child, Parent
+
+_RECOVERED = "recovered"
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A child that reports concerned in one folding; misfit when one of them was set aside."""
+
+    parent: Parent
+    child: Child
+    misfit: bool
+
+
+class ReportDesk:
+    """Queue and registry of all orders of this process."""
+
+    def __init__(self, ledger: Ledger, books: Books) -> None:
+        self._ledger = ledger
+        self._books = books
+        self._queue: deque[BrokerEvent] = deque()
+        self._owners: dict[str, tuple[Parent, Child]] = {}
+
+    def post(self, event: BrokerEvent) -> None:
+        """Append a report; the only thing that a broker's thread may do."""
+        self._queue.append(event)
+
+    def extend(self, events: Iterable[BrokerEvent]) -> None:
+        self._queue.extend(events)
+
+    def register(self, parent: Parent, child: Child) -> None:
+        self._owners[child.id] = (parent, child)
+
+    def owner(self, order: str) -> tuple[Parent, Child] | None:
+        return self._owners.get(order)
+
+    def fold(self, now: datetime) -> tuple[Touched, ...]:
+        """Write every queued report down; returns the children concerned, in the order of their first report."""
+        touched: dict[str, Touched] = {}
+        while self._queue:
+            event = self._queue.popleft()
+            owner = self._owners.get(event.order)
+            if owner is None:
+                self._set_aside(event, "UNKNOWN_ORDER", "", now)
+                continue
+            parent, child = owner
+            cause = child.misfit(event)
+            if cause is None:
+                self._take(parent, child, event, now)
+            else:
+                self._set_aside(event, cause, parent.strategy, now)
+            known = touched.get(child.id)
+            touched[child.id] = Touched(parent, child, cause is not None or (known is not None and known.misfit))
+        return tuple(touched.values())
+
+    def _take(self, parent: Parent, child: Child, event: BrokerEvent, now: datetime) -> None:
+        if event.qty:
+            self._write_fill(parent, child, event, now)
+        elif event.status not in child.reported:
+            child.reported.add(event.status)
+            self._ledger.append(
+                Kind.ORDER_EVENT, parent.strategy, now, order=child.id, status=event.status.value, text=event.text
+            )
+        child.absorb(event)
+
+    def _write_fill(self, parent: Parent, child: Child, event: BrokerEvent, now: datetime) -> None:
+        child.fills += 1
+        child.fees_u6 += event.fee_u6
+        multiplier = next(leg.instrument.multiplier for leg in child.request.legs if leg.symbol == event.symbol)
+        source = FillSource.RECOVERED if event.text == _RECOVERED else FillSource.EVENT
+        self._ledger.append(
+            Kind.FILL,
+            parent.strategy,
+            now,
+            fill=f"{child.id}#{child.fills}",
+            order=child.id,
+            trade=parent.trade,
+            symbol=event.symbol,
+            qty=event.qty,
+            price_u6=event.price_u6,
+            mult=multiplier,
+            fee_u6=event.fee_u6,
+            exec_time=event.exec_time,
+            cash_after_u6=self._books.cash_u6 - event.qty * event.price_u6 * multiplier - event.fee_u6,
+            pos_after=self._books.position(event.symbol) + event.qty,
+            source=source.value,
+        )
+
+    def _set_aside(self, event: BrokerEvent, cause: str, strategy: str, now: datetime) -> None:
+        self._ledger.append(
+            Kind.EVENT_QUARANTINED, strategy, now, order=event.order, cause=cause, symbol=event.symbol, qty=event.qty
+        )
+
+    def recover(self, known: BrokerOrder, child: Child, now: datetime) -> None:
+        """Queue what the broker knows of an order and we do not: missing fills, with the fees that are left, and its
+        end.
+        """
+        fee = max(0, to_u6(known.fees_usd) - child.fees_u6)
+        for symbol, filled in sorted(known.filled.items()):
+            missing = filled - child.filled.get(symbol, 0)
+            price = to_u6(known.average_price.get(symbol, 0.0))
+            if missing:
+                self.post(BrokerEvent(child.id, symbol, known.status, missing, price, fee, now, _RECOVERED))
+                fee = 0
+            elif known.status.is_final or known.status is OrderStatus.SUBMITTED:
+                self.post(BrokerEvent(child.id, symbol, known.status, 0, 0, 0, now, _RECOVERED))
