@@ -1,9 +1,9 @@
-"""The terminal: tables with rich, a progress bar that only a person sees, plain text when piped."""
+"""The terminal: tables with rich, a progress bar that only a person sees, plain lines when piped."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -36,3 +36,22 @@ def progress(title: str, *, quiet: bool = False) -> Iterator[Advance]:
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=1.0)
         yield lambda share: bar.update(task, completed=share)
+
+
+def print_table(headings: Sequence[str], cells: Sequence[Sequence[str]], *, styles: Sequence[Sequence[str]]) -> None:
+    """Print a table: folded and coloured for a person, one line a row and plain for a pipe or a file."""
+    if not sys.stdout.isatty():
+        widths = [max(len(row[column]) for row in [headings, *cells]) for column in range(len(headings))]
+        for row in [headings, *cells]:
+            line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+            print(line.rstrip())
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for position, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=position == 0, overflow="fold")
+    for row, row_styles in zip(cells, styles, strict=True):
+        table.add_row(*(Text(cell, style=style) for cell, style in zip(row, row_styles, strict=True)))
+    console().print(table)

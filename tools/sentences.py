@@ -5,12 +5,14 @@ Suffixes of names carry the unit (audit.md section 2): `_u6` micro-dollars or mi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from tools.ledger_reader import EXCHANGE_ZONE, U6, Record, parse_utc
 from tools.reason_texts import reason_text
 
+_OSI = re.compile(r"(.{6})(\d{6})([CP])(\d{8})")
 _UNITS = {"_s": "s", "_min": "min", "_pct": "%", "_points": "points", "_usd": "USD", "_days": "days", "_h": "h"}
 
 
@@ -32,6 +34,15 @@ def price(value_u6: int) -> str:
     return text[:-2] if text.endswith("00") else text.rstrip("0")
 
 
+def instrument(symbol: str) -> str:
+    """Return a symbol as a person says it: "SPXW 250919 7515P" for the 21 characters of an option's OSI text."""
+    match = _OSI.fullmatch(symbol)
+    if match is None:
+        return " ".join(symbol.split())
+    root, expiry, right, strike = match.groups()
+    return f"{root.strip()} {expiry} {int(strike) / 1_000:g}{right}"
+
+
 def detail_text(detail: Mapping[str, str | int]) -> str:
     """Return "vix 23.41, high 22.00" from what stands behind a verdict: names first, then values, bounds last."""
 
@@ -51,7 +62,7 @@ def _detail_item(name: str, value: str | int) -> str:
     for suffix, unit in _UNITS.items():
         if name.endswith(suffix) and len(name) > len(suffix):
             return f"{_words(name.removesuffix(suffix))} {value} {unit}"
-    return f"{_words(name)} {' '.join(str(value).split())}"
+    return f"{_words(name)} {instrument(value) if isinstance(value, str) else value}"
 
 
 def _words(name: str) -> str:
@@ -68,7 +79,7 @@ def _who(record: Record) -> str:
 
 
 def _legs(record: Record, quantity: str) -> str:
-    return ", ".join(f"{leg[quantity]:+d} {' '.join(str(leg['symbol']).split())}" for leg in record["legs"])
+    return ", ".join(f"{leg[quantity]:+d} {instrument(str(leg['symbol']))}" for leg in record["legs"])
 
 
 def _run_started(record: Record) -> str:
@@ -153,7 +164,7 @@ def _order_event(record: Record) -> str:
 
 def _fill(record: Record) -> str:
     recovered = ", recovered from the broker's books" if record["source"] == "RECOVERED" else ""
-    symbol = " ".join(str(record["symbol"]).split())
+    symbol = instrument(str(record["symbol"]))
     verb = "bought" if record["qty"] > 0 else "sold"
     return (
         f"{verb} {abs(record['qty'])} {symbol} at {price(record['price_u6'])}, fee {usd(record['fee_u6'])}{recovered}"
@@ -177,7 +188,7 @@ def _trade_closed(record: Record) -> str:
 
 
 def _expiry(record: Record) -> str:
-    symbol = " ".join(str(record["symbol"]).split())
+    symbol = instrument(str(record["symbol"]))
     return (
         f"{record['qty']:+d} {symbol} expired {record['result']} with the underlying at {price(record['price_u6'])}, "
         f"cash {usd(record['cash_u6'])}"
@@ -192,7 +203,7 @@ def _trading_state(record: Record) -> str:
 def _break(record: Record) -> str:
     locked = f", locked: {', '.join(record['locked'])}" if record["locked"] else ""
     quantities = f"book {record['book_qty']}, broker {record['broker_qty']}"
-    return f"{record['symbol']}: {quantities}, break {record['status']}{locked}"
+    return f"{instrument(str(record['symbol']))}: {quantities}, break {record['status']}{locked}"
 
 
 def _funnel(record: Record) -> str:
@@ -207,7 +218,8 @@ def _init_report(record: Record) -> str:
 
 
 def _component(component: Mapping[str, object]) -> str:
-    return f"component {component['name']}: {component['sentence'] or component['status']}"
+    said = component.get("sentence") or component["error"]
+    return f"component {component['name']}: {component['status']}{f', {said}' if said else ''}"
 
 
 _MAKERS: dict[str, Callable[[Record], str]] = {
@@ -235,10 +247,12 @@ _MAKERS: dict[str, Callable[[Record], str]] = {
         f"circuit breaker {record['condition']}: {record['level']} at {record['ratio_e6'] / U6:.0%} of its limit"
     ),
     "LEVEL": lambda record: f"{record['manager']}: level {record['from']} → {record['to']}",
-    "REPAIR": lambda record: f"repair {record['stage']} of {record['symbol']}, uncovered for {record['uncovered_s']} s",
+    "REPAIR": lambda record: (
+        f"repair {record['stage']} of {instrument(str(record['symbol']))}, uncovered for {record['uncovered_s']} s"
+    ),
     "ALERT": lambda record: f"{record['severity']} {record['code']}: {record['text']}",
     "EVENT_QUARANTINED": lambda record: (
-        f"broker event set aside ({record['cause']}): {record['qty']} {record['symbol']}"
+        f"broker event set aside ({record['cause']}): {record['qty']} {instrument(str(record['symbol']))}"
     ),
     "INIT_REPORT": _init_report,
     "COMPONENT": _component,

@@ -39,7 +39,7 @@ def test_a_refusal_names_gate_reason_and_numbers(run: Path) -> None:
     story = session_story(read_ledger(run), DAY)
     line = next(line for line in story.lines if f"{line.first:%H:%M}" == "10:33")
     assert line.text == (
-        "friday_0dte stayed out at gate data: a quote is too old (symbol SPXW 251128P05900000, age 94 s, limit 60 s)"
+        "friday_0dte stayed out at gate data: a quote is too old (symbol SPXW 251128 5900P, age 94 s, limit 60 s)"
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tools.console import print_table
 from tools.dates import DAY
 
 if TYPE_CHECKING:
@@ -78,43 +79,30 @@ def _story(story: Story) -> dict[str, object]:
 
 
 def _print_overview(rows: list[SessionFacts]) -> None:
-    from rich.table import Table
-
-    from tools.console import console
     from tools.sentences import usd
 
-    table = Table(box=None, header_style="bold")
-    for heading in ("session", "opened", "closed", "minutes refused", "alerts"):
-        table.add_column(heading, justify="right" if heading == "alerts" else "left", overflow="fold")
-    for row in rows:
-        closed = ", ".join(f"{trade} {usd(pnl)}" for trade, pnl in row.trades_closed)
-        refused = ", ".join(f"{reason} {count}" for reason, count in row.refusals)
-        table.add_row(
+    headings = ("session", "opened", "closed", "minutes refused", "alerts")
+    cells = [
+        (
             f"{row.session:%a %Y-%m-%d}",
-            f"[green]{', '.join(row.trades_opened)}[/]",
-            f"[cyan]{closed}[/]",
-            f"[yellow]{refused}[/]",
-            f"[red]{row.alerts}[/]" if row.alerts else "",
+            ", ".join(row.trades_opened),
+            ", ".join(f"{trade} {usd(pnl)}" for trade, pnl in row.trades_closed),
+            ", ".join(f"{reason} {count}" for reason, count in row.refusals),
+            str(row.alerts or ""),
         )
-    console().print(table)
+        for row in rows
+    ]
+    print_table(headings, cells, styles=[("", "green", "cyan", "yellow", "red")] * len(cells))
 
 
 def _print_story(story: Story, *, with_date: bool) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from tools.console import console
-
-    out = console()
-    out.print(Text(story.title, style="bold"))
+    click.secho(story.title, bold=True)
     for fact in story.facts:
-        out.print(Text(f"  {fact}"))
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("New York", no_wrap=True)
-    table.add_column("min", justify="right", no_wrap=True)
-    table.add_column("what and why", overflow="fold")
+        click.echo(f"  {fact}")
+    cells = []
     for line in story.lines:
         first = f"{line.first:%Y-%m-%d %H:%M}" if with_date else f"{line.first:%H:%M}"
         clock = first if line.minutes == 1 else f"{first}-{line.last:%H:%M}"
-        table.add_row(clock, str(line.minutes), Text(line.text, style=_COLOURS[line.tone]))
-    out.print(table)
+        cells.append((clock, str(line.minutes), line.text))
+    styles = [("", "dim", _COLOURS[line.tone]) for line in story.lines]
+    print_table(("New York", "min", "what and why"), cells, styles=styles)
