@@ -158,9 +158,9 @@ def _record(run_dir: Path, outcome: EngineRun, *, with_report: bool) -> Backtest
     summary = summarise(ledger, outcome.effort)
     write_summary(run_dir, summary)
     if with_report:
-        from tools import report
+        from tools.report import build
 
-        report.build(run_dir)
+        build(run_dir)
     return BacktestResult(run_dir=run_dir, summary=summary, failure=outcome.error or how_it_ended(ledger))
 
 

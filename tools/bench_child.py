@@ -56,7 +56,7 @@ def _time_steps(steps_us: list[float]) -> None:
         finally:
             steps_us.append((time.perf_counter_ns() - began) / 1_000)
 
-    Assembly.step = timed  # type: ignore[method-assign]
+    Assembly.step = timed  # type: ignore[assignment, method-assign]
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ def command(run: Path) -> None:
 
     `backtest` does it by itself; this is for a run folder that came from elsewhere or from an older version.
     """
-    from tools import report
     from tools.ledger_reader import ledger_path
 
     ledger_path(run)  # a folder without a ledger gets its sentence before anything is imported for plotting
-    click.echo(str(report.build(run)))
+    from tools.report import build
+
+    click.echo(str(build(run)))
