@@ -19,7 +19,7 @@ from core.errors import LedgerError
 from core.ledger_kinds import Kind
 from core.reasons import Reason
 from core.trade_machine import TradeState, Trigger
-from core.trades import ClosingMark, OpenBreak, Trade, Uncovered
+from core.trades import ClosingMark, OpenBreak, Trade, Uncovered, day_of
 from core.vocabulary import ExitPlan, Instrument, Leg, OrderOutcome, Purpose, RiskBasis, Structure, StructureName
 
 _EXTERNAL: Final = frozenset({"DEPOSIT", "WITHDRAWAL"})
@@ -89,7 +89,7 @@ class Books:
 
     def is_of_day(self, trade: Trade, day: date) -> bool:
         """Whether a trade was planned on that day, and filled or is still at work."""
-        return trade.planned.date() == day and (trade.opened is not None or not trade.state.is_end)
+        return trade.day == day and (trade.opened is not None or not trade.state.is_end)
 
     def stopped_on(self, strategy: str, day: date) -> bool:
         """Whether a trade of the strategy left by its stop on that day."""
@@ -238,7 +238,7 @@ class Books:
         declared = {symbol: per_unit * units for symbol, per_unit in declared_nakeds(structure).items()}
         made = Trade(trade, book, structure, units, risk, fields.get("margin_u6", 0), time, basis, declared)
         self._trades[trade] = self._open[trade] = made
-        self._planned.setdefault((book, time.date()), []).append(made)
+        self._planned.setdefault((book, day_of(trade, time)), []).append(made)
 
     def _order_intent(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
         order, purpose = fields["order"], Purpose(fields["purpose"])
@@ -303,6 +303,7 @@ class Books:
             share = cash * part // left if left else 0
             _add(trade.legs, symbol, part)
             trade.cash_u6 += share
+            trade.expired = True
             cash, left = cash - share, left - part
             self._watch_cover(trade, time)
         if "deliver_symbol" in fields:
@@ -361,7 +362,7 @@ class Books:
         if after.is_end:
             trade.closed = time
             self._open.pop(trade.id)
-            if after is TradeState.CLOSED:
+            if after is TradeState.CLOSED and trade.opened is not None:
                 self._closed.setdefault(trade.strategy, []).append(trade)
 
     def _trade_closed(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:

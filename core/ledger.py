@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -42,6 +42,24 @@ REPORTS: Final = frozenset(
 A fill keeps its own time in exec_time.
 """
 
+MOVES: Final = frozenset(
+    {
+        Kind.INTENT,
+        Kind.ORDER_INTENT,
+        Kind.ORDER_SENT,
+        Kind.FILL,
+        Kind.ORDER_OUTCOME,
+        Kind.TRADE_STATE,
+        Kind.TRADE_CLOSED,
+        Kind.EXPIRY,
+        Kind.CASH_FLOW,
+        Kind.SPLIT,
+        Kind.BREAK,
+        Kind.SESSION_CLOSED,
+    }
+)
+"""Kinds that move money, orders or trades: what a restart may not forget."""
+
 Fold = Callable[[Kind, str, Mapping[str, Any], datetime], None]
 
 
@@ -71,6 +89,8 @@ class Ledger:
         self._failure: str | None = None
         self._sealed = False
         self._counts: Counter[str] = Counter()
+        self._tail: list[dict[str, Any]] = []
+        self._tail_since = 0
         self._encode = json.JSONEncoder(
             sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
         ).encode
@@ -89,12 +109,21 @@ class Ledger:
         return self._counts
 
     @property
+    def tail(self) -> tuple[int, Sequence[Mapping[str, Any]]]:
+        """Return (seq, records from there on that move money or orders: seq, kind, book, fields as in the line).
+
+        They are those of the present session; paper and live only, where a snapshot keeps them.
+        """
+        return self._tail_since, self._tail
+
+    @property
     def is_sealed(self) -> bool:
         return self._sealed
 
     def go_on(self, head: str, seq: int, time: datetime, counts: Mapping[str, int]) -> None:
         """Continue a ledger of an earlier process behind its last intact line."""
         self._head, self._seq, self._time = head, seq, time
+        self._tail_since = seq
         self._counts = Counter(counts)
 
     def append(self, kind: Kind, book: str, now: datetime, /, **fields: Any) -> None:
@@ -106,6 +135,9 @@ class Ledger:
         if self._sealed:
             raise LedgerError(f"{kind} at {now}: the ledger is sealed, nothing may follow RUN_ENDED.")
         record = plain(kind, fields)
+        kept = (
+            {"seq": self._seq, "kind": str(kind), "book": book, "fields": dict(record)} if self._keeps(kind) else None
+        )
         if now < self._time:
             if kind not in REPORTS:
                 raise LedgerError(f"{kind}.time = {now}: expected not before the line above ({self._time}).")
@@ -119,12 +151,17 @@ class Ledger:
         text = self._encode(record)
         self._fold(kind, book, fields, now)
         digest = hashlib.sha256(text.encode("ascii")).hexdigest()
+        if kept is not None:
+            self._tail.append(kept)
         self._head, self._time = digest, now
         self._seq += 1
         self._counts[kind] += 1
         self._sink.write(f'{text[:-1]},"hash":"{digest}"}}')
         if self._failure is not None and now >= self._retry_at:
             self.flush(durable=True)
+
+    def _keeps(self, kind: Kind) -> bool:
+        return self._durable_orders and kind in MOVES
 
     def flush(self, *, durable: bool) -> bool:
         """Save what was written; returns whether the store took it.
@@ -150,6 +187,9 @@ class Ledger:
             raise LedgerError(f"The ledger cannot be written ({self._failure}); nothing is opened until it can.")
 
     def open_chunk(self) -> None:
+        """Begin a new chunk; what is saved by then is never written over again."""
+        if self.flush(durable=True):
+            self._tail, self._tail_since = [], self._seq
         self._sink.open_chunk()
 
     def causes(self) -> tuple[Cause, ...]:

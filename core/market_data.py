@@ -218,12 +218,18 @@ class MarketData:
         quotes[symbol] = quote
         if quote.is_good:
             assert seen.raw is not None
-            spot = self._bars.get(instrument.underlying)
-            seen.good, seen.good_at = quote, seen.raw.end
-            seen.good_spot = None if spot is None else spot.close
+            if seen.good_at != seen.raw.end:
+                seen.good, seen.good_at, seen.good_spot = quote, seen.raw.end, self._spot_at(seen.raw.end, instrument)
             last_good[symbol] = quote
         elif seen.good is not None:
             last_good[symbol] = replace(seen.good, age_s=(now - seen.good_at).total_seconds())
+
+    def _spot_at(self, moment: datetime, instrument: Instrument) -> float | None:
+        """Return the price of the underlying that belongs to a moment, None where the last one is not of then."""
+        bar = self._bars.get(instrument.underlying)
+        if bar is None or abs((moment - bar.end).total_seconds()) > self._settings.data.underlying_max_age_s:
+            return None
+        return bar.close
 
     def _median(self, instrument: Instrument) -> float | None:
         """Return the median spread so far: of the followed chain where there is one, it saw the whole session."""

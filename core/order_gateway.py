@@ -159,6 +159,8 @@ class OrderGateway:
             self._finish(parent, ParentEnd.REJECTED, now)
         elif parent.stopping is not None:
             self._finish(parent, ParentEnd.STOPPED, now)
+        elif parent.ending:
+            self._finish(parent, ParentEnd.NO_FILL, now)
 
     def _finish(self, parent: Parent, end: ParentEnd, now: datetime) -> None:
         """End a parent and tell the trade what that means; the trade machine looks at the balanced units itself."""
@@ -334,6 +336,7 @@ class OrderGateway:
             ):
                 parent.advance(self._settings.ladder_step_s, now)
                 return
+            parent.replacing = True
             self._cancel(parent, child, now)
             if not child.is_final or parent.is_done:
                 return  # confirmed later, or it filled meanwhile: never replaced before the cancel is confirmed
@@ -343,13 +346,24 @@ class OrderGateway:
             return
         self._send(parent, request, snapshot)
 
+    def awaits_confirmation(self) -> bool:
+        """Whether a cancel is on its way, after which an order is to be replaced or a ladder ends."""
+        return any(child.state is OrderState.CANCEL_PENDING for child in self.working_children())
+
+    def replace_confirmed(self, snapshot: MarketSnapshot) -> None:
+        """Send what waits behind cancels that are confirmed by now, at the prices of the step that cancelled."""
+        for parent in tuple(self._parents.values()):
+            if parent.replacing and parent.working is None and not parent.is_done:
+                parent.replacing = False
+                self._work_parent(parent, snapshot)
+
     def _end_ladder(self, parent: Parent, now: datetime) -> None:
+        parent.ending = True
         child = parent.working
         if child is not None:
             self._cancel(parent, child, now)
-            if not child.is_final or parent.is_done:
-                return
-        self._finish(parent, ParentEnd.NO_FILL, now)
+        elif not parent.is_done:
+            self._finish(parent, ParentEnd.NO_FILL, now)
 
     def _overdue(self, parent: Parent, child: Child, now: datetime) -> bool:
         """No acknowledgement, or no confirmation of a cancel, within its time: the outcome is unknown and nothing is
@@ -402,6 +416,7 @@ class OrderGateway:
                 self._finish(parent, ParentEnd.DENIED if parent.children == 0 else ParentEnd.NO_FILL, now)
                 return
             # A closing goes on: the record is kept in memory and appended once the store writes again.
+        parent.replacing = False
         self._desk.register(parent, child)
         self._throttle.count(now, opening=parent.is_opening)
         first = parent.children == 0

@@ -1,39 +1,37 @@
-"""Lifecycle: drives every trade through the one table, watches deadlines, counts faults of strategies, and keeps
-durable snapshots.
+"""Lifecycle: drives every trade through the one table, watches deadlines, judges strategies, keeps snapshots.
 
-A snapshot holds only what the ledger cannot say again: exit plans, contract identities, the latches of managers,
-settlement values.  Books come from the ledger.
+A snapshot holds what the ledger cannot say again (exit plans, contract identities, the latches of managers), and the
+records of this session that move money or orders: the ledger's youngest chunk is rewritten in place, so that a torn
+write can cost more than its last line, and no order may ever be forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
-from enum import StrEnum
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
 
 from core.books import Books
-from core.errors import StateError
+from core.errors import LedgerError, StateError
+from core.exit_plan_text import plan_from_text, plan_to_text
 from core.ledger import Ledger
 from core.ledger_kinds import Kind
+from core.ledger_reader import written_fields
+from core.market import MarketSnapshot, QuoteVerdict
 from core.reasons import Reason
 from core.session import SessionClock
 from core.settings import OrderSettings, StateSettings
 from core.state_slots import SlotStore
-from core.trade_machine import TradeState, Trigger, next_state
+from core.strategy_states import StrategyStanding, StrategyState
+from core.trade_machine import LIVING, Standing, TradeState, Trigger, next_state
 from core.trades import Trade
 from core.vocabulary import ExitPlan, Intent, Verdict
 
-_QUIET = frozenset(
-    {Trigger.PART, Trigger.LEG, Trigger.FILLED, Trigger.CANCELLED, Trigger.FLAT, Trigger.EXIT_DUE, Trigger.UNRESOLVED}
-)
-"""Triggers that may arrive once more for a state that has them behind it; they need no alert."""
+_ENTRY_STEPS: Final = 4
+_ASSIGNED_MIN: Final = 10
+"""A trade that was assigned is repaired by ten minutes after the open (risk.md 17)."""
 
-
-class StrategyState(StrEnum):
-    ENABLED = "ENABLED"
-    MANAGE_ONLY = "MANAGE_ONLY"
-    DISABLED = "DISABLED"
+_ALERTS: Final = {TradeState.EXITING: ("WARNING", "EXIT_SLOW"), TradeState.FROZEN: ("CRITICAL", "TRADE_FROZEN")}
 
 
 class Remembers(Protocol):
@@ -41,43 +39,7 @@ class Remembers(Protocol):
 
     def state(self) -> Mapping[str, Any]: ...
 
-    def restore(self, state: Mapping[str, Any]) -> None: ...
-
-
-class _Faults:
-    """Faults of one strategy: three in thirty minutes make it MANAGE_ONLY; thirty clean minutes bring it back, at
-    most twice a day.
-    """
-
-    def __init__(self, settings: StateSettings) -> None:
-        self._settings = settings
-        self.state = StrategyState.ENABLED
-        self.because = ""
-        self._recent: list[datetime] = []
-        self._returns: dict[date, int] = {}
-
-    def fault(self, now: datetime, because: str) -> None:
-        window = timedelta(minutes=self._settings.fault_window_min)
-        self._recent = [at for at in self._recent if now - at < window] + [now]
-        if len(self._recent) >= self._settings.fault_limit and self.state is StrategyState.ENABLED:
-            self.manage_only(now, because)
-
-    def manage_only(self, now: datetime, because: str) -> None:
-        if self.state is not StrategyState.DISABLED:
-            self.state, self.because = StrategyState.MANAGE_ONLY, because
-            self._recent.append(now)
-
-    def disable(self, because: str) -> None:
-        self.state, self.because = StrategyState.DISABLED, because
-
-    def rest(self, now: datetime) -> None:
-        if self.state is not StrategyState.MANAGE_ONLY or not self._recent:
-            return
-        clean = now - self._recent[-1] >= timedelta(minutes=self._settings.clean_min)
-        if clean and self._returns.get(now.date(), 0) < self._settings.returns_per_day:
-            self._returns[now.date()] = self._returns.get(now.date(), 0) + 1
-            self.state, self.because = StrategyState.ENABLED, ""
-            self._recent.clear()
+    def restore(self, stored: Mapping[str, Any], /) -> None: ...
 
 
 class StateManager:
@@ -100,8 +62,9 @@ class StateManager:
         self._books = books
         self._slots = slots
         self._saved_seq = -1
-        self._strategies: dict[str, _Faults] = {}
+        self._strategies: dict[str, StrategyStanding] = {}
         self._parts: dict[str, Remembers] = {}
+        self._held: set[str] = set()
 
     @property
     def slots(self) -> SlotStore | None:
@@ -110,7 +73,7 @@ class StateManager:
     # ----------------------------------------------------------------------------------------------------- strategies
 
     def register(self, strategy: str) -> None:
-        self._strategies[strategy] = _Faults(self._settings)
+        self._strategies[strategy] = StrategyStanding(self._settings)
 
     def disable(self, strategy: str, because: str) -> None:
         self._strategies[strategy].disable(because)
@@ -121,53 +84,95 @@ class StateManager:
 
     def manage_only(self, strategy: str, now: datetime, because: str) -> None:
         """A break or a failed repair: close-only until it has been clean for its time."""
-        self._strategies[strategy].manage_only(now, because)
+        standing = self._strategies.get(strategy)
+        if standing is not None:
+            standing.manage_only(now, because)
+
+    def strategy_state(self, strategy: str) -> StrategyState:
+        return self._strategies[strategy].state
 
     def may_enter(self, strategy: str) -> bool:
         return self._strategies[strategy].state is StrategyState.ENABLED
 
     def entry_refusal(self, strategy: str, now: datetime) -> Verdict | None:
-        faults = self._strategies[strategy]
-        faults.rest(now)
-        if faults.state is StrategyState.ENABLED:
-            return None
-        disabled = faults.state is StrategyState.DISABLED
-        return Verdict.refuse(Reason.STRATEGY_DISABLED if disabled else Reason.STRATEGY_LOCKED, cause=faults.because)
+        """Return why a strategy may not open; what has been clean for its time comes back here."""
+        standing = self._strategies[strategy]
+        standing.rest(now)
+        return standing.refusal()
 
     # --------------------------------------------------------------------------------------------------------- trades
 
     def plan(self, intent: Intent, now: datetime) -> None:
-        """A sized intent has become a trade: store its exit plan and start its first deadline."""
-        assert intent.exit_plan is not None, f"{intent.trade}: a trade without an exit plan cannot be planned"
+        """Store the exit plan of a sized intent that has become a trade.  Raises StateError for one without a plan."""
+        if intent.exit_plan is None:
+            self.drive(intent.trade, Trigger.ERROR, now)
+            raise StateError(
+                f"{intent.trade}: {intent.strategy} gives no exit plan; such an intent cannot become a trade."
+            )
         self._books.attach_plan(intent.trade, intent.exit_plan)
-        trade = self._books.trade(intent.trade)
-        self._write(trade, TradeState.PLANNED, Trigger.PLANNED, TradeState.PLANNED, now)
+
+    def hold(self, trade: str, now: datetime) -> None:
+        """Freeze a trade until the operator adopts it: nobody can say how it is to be left, or whether it is ours."""
+        self._held.add(trade)
+        if self._books.trade(trade).state in LIVING:
+            self.drive(trade, Trigger.BREAK, now)
 
     def drive(self, trade_id: str, trigger: Trigger, now: datetime) -> TradeState:
-        """Apply a trigger by the table; returns the state afterwards. A pair that the table does not have changes
-        nothing and is recorded.
+        """Apply a trigger by the table; returns the state afterwards.
+
+        A pair that the table does not have changes nothing and is recorded as IGNORED_TRIGGER.
         """
         trade = self._books.trade(trade_id)
-        after = next_state(trade.state, trigger, balanced_units=trade.units, unbalanced=trade.is_unbalanced)
-        if after is None:
-            if trigger not in _QUIET:
-                text = f"{trade_id} is {trade.state}: {trigger} does not concern it."
-                self._ledger.append(Kind.ALERT, trade.strategy, now, severity="INFO", code="IGNORED_TRIGGER", text=text)
+        trigger = _as_meant(trade, trigger)
+        after = next_state(trade.state, trigger, self._standing(trade))
+        if after is None or (trade_id in self._held and trigger is Trigger.CLEARED):
+            text = f"{trade_id} is {trade.state}: {trigger} does not concern it."
+            self._ledger.append(Kind.ALERT, trade.strategy, now, severity="INFO", code="IGNORED_TRIGGER", text=text)
             return trade.state
-        if after is not trade.state or trigger is Trigger.DEADLINE:
-            self._write(trade, trade.state, trigger, after, now)
-            if after is TradeState.CLOSED:
-                self._close(trade, now)
-        return after
+        if after is not trade.state:
+            self._move(trade, trigger, after, now)
+        elif trigger is Trigger.DEADLINE or (trigger is Trigger.EXIT_DUE and self._is_news(trade)):
+            self._write(trade, trigger, after, now)
+            self._alert(trade, now)
+        if trade.state is TradeState.OPEN and trade.exit_pending:
+            return self.drive(trade_id, Trigger.EXIT_DUE, now)
+        return trade.state
 
-    def _write(self, trade: Trade, before: TradeState, trigger: Trigger, after: TradeState, now: datetime) -> None:
-        deadline = self._deadline(trade, after, now)
+    def _standing(self, trade: Trade) -> Standing:
+        return Standing(
+            balance=trade.balance,
+            covered=trade.uncovered_since is None,
+            at_work=bool(self._books.working_orders(trade.id)),
+            asked_before=trade.deadlines_passed > 0,
+            repaired=trade.repairs > 0,
+        )
+
+    @staticmethod
+    def _is_news(trade: Trade) -> bool:
+        """An exit that falls due while orders of the opening work is remembered once, for when they have ended."""
+        return trade.state in (TradeState.ENTERING, TradeState.ADJUSTING) and not trade.exit_pending
+
+    def _move(self, trade: Trade, trigger: Trigger, after: TradeState, now: datetime) -> None:
+        before = trade.state
+        self._write(trade, trigger, after, now)
+        if after is TradeState.CLOSED and trade.opened is not None:
+            self._close(trade, now)
+        if after.is_end or trigger is Trigger.ADOPT:
+            self._held.discard(trade.id)
+        if after is TradeState.FROZEN:
+            self._alert(trade, now)
+        failed_repair = before is TradeState.REPAIRING and trigger is Trigger.DEADLINE
+        if trigger is Trigger.BREAK or failed_repair:
+            self.manage_only(trade.strategy, now, f"{trade.id}: {'repair failed' if failed_repair else 'break'}")
+
+    def _write(self, trade: Trade, trigger: Trigger, after: TradeState, now: datetime) -> None:
+        keeps_time = trigger is Trigger.EXIT_DUE and after is trade.state
+        deadline = trade.deadline if keeps_time else self._deadline(trade, trigger, after, now)
         optional = {} if deadline is None else {"deadline": deadline}
-        states = {"from": before.value, "trigger": trigger.value, "to": after.value}
+        states = {"from": trade.state, "trigger": trigger, "to": after}
         self._ledger.append(Kind.TRADE_STATE, trade.strategy, now, trade=trade.id, **states, **optional)
 
     def _close(self, trade: Trade, now: datetime) -> None:
-        reason = trade.exit_reason if trade.exit_reason is not None else Reason.EXPIRED
         self._ledger.append(
             Kind.TRADE_CLOSED,
             trade.strategy,
@@ -176,31 +181,78 @@ class StateManager:
             pnl_u6=trade.pnl_u6,
             fees_u6=trade.fees_u6,
             risk_u6=trade.entry_risk_u6,
-            reason=reason.value,
+            reason=_end_reason(trade),
         )
 
-    def _deadline(self, trade: Trade, state: TradeState, now: datetime) -> datetime | None:
+    def _alert(self, trade: Trade, now: datetime) -> None:
+        if trade.state in _ALERTS:
+            severity, code = _ALERTS[trade.state]
+            held = ", ".join(f"{qty:+d} {symbol}" for symbol, qty in sorted(trade.legs.items()))
+            text = f"{trade.id} is {trade.state} and holds {held or 'nothing'}."
+            self._ledger.append(Kind.ALERT, trade.strategy, now, severity=severity, code=code, text=text)
+
+    # ------------------------------------------------------------------------------------------------------ deadlines
+
+    def _deadline(self, trade: Trade, trigger: Trigger, state: TradeState, now: datetime) -> datetime | None:
         settings = self._settings
         if state.is_end:
             return None
         if state is TradeState.OPEN:
             return None if trade.exit_plan is None else max(now, trade.exit_plan.hard_exit)
         if state is TradeState.SETTLING:
-            following = self._clock.next_session(now.date())
-            return following.open + timedelta(minutes=settings.settling_min)
+            return self._clock.next_session(now.date()).after_open(settings.settling_min)
+        if state is TradeState.REPAIRING:
+            return self._repaired_by(trigger, now)
+        if state is trade.state and state in (TradeState.ENTERING, TradeState.ADJUSTING):
+            return now + timedelta(seconds=settings.entering_extra_s)
         seconds = {
-            TradeState.PLANNED: settings.planned_s,
-            TradeState.ENTERING: 4 * self._orders.ladder_step_s + settings.entering_extra_s,
+            TradeState.ENTERING: _ENTRY_STEPS * self._orders.ladder_step_s + settings.entering_extra_s,
             TradeState.ADJUSTING: settings.adjusting_min * 60,
-            TradeState.REPAIRING: settings.repairing_s,
         }.get(state, settings.exiting_alert_min * 60)
         return now + timedelta(seconds=seconds)
 
-    def overdue(self, now: datetime) -> tuple[str, ...]:
-        """Trades whose state has outlived its deadline at this step, in the order of their plans."""
-        return tuple(
-            trade.id for trade in self._books.open_trades() if trade.deadline is not None and now >= trade.deadline
-        )
+    def _repaired_by(self, trigger: Trigger, now: datetime) -> datetime:
+        """Seconds of market count: what is left of them at the close goes on at the next open."""
+        today = self._clock.session(now.date())
+        if today is None or now >= today.close:
+            today = self._clock.next_session(now.date())
+        if trigger is Trigger.ASSIGNED and now < today.after_open(_ASSIGNED_MIN):
+            return today.after_open(_ASSIGNED_MIN)
+        start = max(now, today.open)
+        by = start + timedelta(seconds=self._settings.repairing_s)
+        return by if by <= today.close else self._clock.next_session(now.date()).open + (by - today.close)
+
+    def due(self, snapshot: MarketSnapshot) -> tuple[tuple[str, Trigger], ...]:
+        """Return what the books, the clock and the quotes say about open trades, in the order of their plans."""
+        found = ((trade.id, self._due(trade, snapshot)) for trade in self._books.open_trades())
+        return tuple((trade, trigger) for trade, trigger in found if trigger is not None)
+
+    def _due(self, trade: Trade, snapshot: MarketSnapshot) -> Trigger | None:
+        state, now = trade.state, snapshot.time
+        if state is TradeState.PLANNED:
+            late = now >= trade.planned + timedelta(seconds=self._settings.planned_s)
+            return Trigger.DEADLINE if late else None
+        held = state in LIVING or state is TradeState.FROZEN
+        if held and state is not TradeState.ENTERING and trade.is_flat and not self._books.working_orders(trade.id):
+            return Trigger.FLAT
+        if state in LIVING and state is not TradeState.SETTLING and self._has_expired(trade, snapshot):
+            return Trigger.EXPIRED
+        if state is TradeState.REPAIRING and trade.uncovered_since is None:
+            return Trigger.BALANCED
+        return Trigger.DEADLINE if trade.deadline is not None and now >= trade.deadline else None
+
+    def _has_expired(self, trade: Trade, snapshot: MarketSnapshot) -> bool:
+        """Past X on the expiry date of all that is held, or only bidless longs of today are left and nothing works."""
+        today = snapshot.session.day
+        expiries = [self._books.instrument(symbol).expiry for symbol in trade.legs]
+        if not expiries or any(expiry is None or expiry > today for expiry in expiries):
+            return False
+        if snapshot.time >= snapshot.session.close or today not in expiries:
+            return True
+        if trade.state is not TradeState.EXITING or self._books.working_orders(trade.id):
+            return False
+        verdicts = {symbol: snapshot.quote(symbol).verdict for symbol in trade.legs}
+        return all(qty > 0 and verdicts[symbol] is QuoteVerdict.NO_BID for symbol, qty in trade.legs.items())
 
     # ------------------------------------------------------------------------------------------------------ snapshots
 
@@ -209,60 +261,96 @@ class StateManager:
         self._parts[name] = part
 
     def save_if_changed(self, now: datetime, contracts: Mapping[str, str]) -> None:
-        """Write the next slot when the ledger has grown since the last one. contracts: symbol text -> the broker's
-        durable identity of it.
+        """Write the next slot when the ledger has grown since the last one.
+
+        contracts: symbol text -> the broker's durable identity of it.  Raises LedgerError when the store refuses.
         """
         if self._slots is None or self._ledger.seq == self._saved_seq:
             return
-        body = {
+        slot, seq, digest = self._slots.save(self._body(now, contracts), shorten=_drop_oldest)
+        self._ledger.append(Kind.STATE_SAVED, "", now, slot=slot, state_seq=seq, sha256=digest)
+        self._saved_seq = self._ledger.seq
+
+    def _body(self, now: datetime, contracts: Mapping[str, str]) -> dict[str, Any]:
+        plans = {trade.id: trade.exit_plan for trade in self._books.open_trades() if trade.exit_plan is not None}
+        since, tail = self._ledger.tail
+        return {
             "time": now.isoformat(),
             "ledger_seq": self._ledger.seq,
             "ledger_head": self._ledger.head_hash,
             "contracts": dict(contracts),
-            "plans": {
-                trade.id: plan_state(trade.exit_plan)
-                for trade in self._books.open_trades()
-                if trade.exit_plan is not None
-            },
+            "plans": {trade: plan_to_text(plan) for trade, plan in plans.items()},
+            "held": sorted(self._held),
+            "strategies": {name: standing.dump() for name, standing in sorted(self._strategies.items())},
             "parts": {name: dict(part.state()) for name, part in sorted(self._parts.items())},
+            "tail_since": since,
+            "tail": list(tail),
         }
-        slot, seq, digest = self._slots.save(body)
-        self._ledger.append(Kind.STATE_SAVED, "", now, slot=slot, state_seq=seq, sha256=digest)
-        self._saved_seq = self._ledger.seq
+
+    def regain(self, body: Mapping[str, Any], known: int, now: datetime) -> bool:
+        """Write again what the ledger has lost and the snapshot still has: the records that move money or orders.
+
+        known: number of lines that the ledger still has.  Returns whether none is missing; if not, freeze what is open.
+        """
+        try:
+            for row in body["tail"]:
+                if row["seq"] >= known:
+                    kind = Kind(row["kind"])
+                    self._ledger.append(kind, row["book"], now, **written_fields(kind, row["fields"]))
+        except LedgerError:
+            return False  # it does not follow from what the ledger still has
+        return int(body["tail_since"]) <= known
 
     def restore(self, body: Mapping[str, Any]) -> tuple[str, ...]:
-        """Take over a snapshot; returns the trades that are open in the books but have no exit plan in it."""
-        plans: Mapping[str, Any] = body["plans"]
-        missing = []
+        """Take over a snapshot; returns the open trades whose exit plan is missing or unknown."""
+        missing: list[str] = []
         for trade in self._books.open_trades():
-            stored = plans.get(trade.id)
-            if stored is None:
+            plan = _stored_plan(body["plans"].get(trade.id))
+            if plan is None:
                 missing.append(trade.id)
             else:
-                self._books.attach_plan(trade.id, plan_of(stored))
+                self._books.attach_plan(trade.id, plan)
+        self._held |= {trade for trade in body["held"] if self._books.has_trade(trade)}
+        for name, stored in body["strategies"].items():
+            if name in self._strategies:
+                self._strategies[name].load(stored)
         for name, part in self._parts.items():
             if name in body["parts"]:
                 part.restore(body["parts"][name])
         return tuple(missing)
 
 
-def plan_state(plan: ExitPlan) -> dict[str, Any]:
-    """Return an exit plan as JSON can hold it."""
-    found: dict[str, Any] = {}
-    for name in ExitPlan.__slots__:
-        value = getattr(plan, name)
-        found[name] = value.isoformat() if isinstance(value, datetime) else value
-    return found
+def _as_meant(trade: Trade, trigger: Trigger) -> Trigger:
+    """Translate what the caller cannot know: an opening that ended before it was sent was denied; outside SETTLING a
+    settlement that leaves nothing is FLAT, and in SETTLING being flat is being settled.
+    """
+    if trade.state is TradeState.PLANNED and trigger in (Trigger.CANCELLED, Trigger.REJECTED):
+        return Trigger.DENIED
+    if trigger is Trigger.SETTLED and trade.state is not TradeState.SETTLING and trade.is_flat:
+        return Trigger.FLAT
+    return trigger
 
 
-def plan_of(state: Mapping[str, Any]) -> ExitPlan:
-    """Return the exit plan of `plan_state`. Raises StateError for a field that this program does not know."""
-    unknown = sorted(set(state) - set(ExitPlan.__slots__))
-    if unknown:
-        raise StateError(f"exit plan: fields {', '.join(unknown)} are unknown to this program; the trade is frozen.")
-    times = {name for name, kind in ExitPlan.__annotations__.items() if "datetime" in str(kind)}
-    fields: dict[str, Any] = {
-        name: datetime.fromisoformat(value) if name in times and value is not None else value
-        for name, value in state.items()
-    }
-    return ExitPlan(**fields)
+def _end_reason(trade: Trade) -> Reason:
+    """The reason of the exit that closed it; without a closing fill it was left to expire."""
+    if trade.exit_reason is not None and trade.closings:
+        return trade.exit_reason
+    return Reason.EXPIRED if trade.expired else Reason.EXIT_RISK
+
+
+def _stored_plan(stored: Mapping[str, Any] | None) -> ExitPlan | None:
+    if stored is None:
+        return None
+    try:
+        return plan_from_text(stored)
+    except StateError:
+        return None
+
+
+def _drop_oldest(body: dict[str, Any]) -> bool:
+    """Make a snapshot that is too large smaller by its oldest record; returns whether there was one."""
+    tail: Sequence[Mapping[str, Any]] = body["tail"]
+    if not tail:
+        return False
+    body["tail"], body["tail_since"] = tail[1:], tail[0]["seq"] + 1
+    return True

@@ -85,6 +85,7 @@ class StrategyCoordinator:
         self._last_open: datetime | None = None
         self._snapshot: MarketSnapshot | None = None
         self._lines: list[str] = []
+        self._stepping = False
         parts.gateway.read_state_from(self._board.of)
 
     @property
@@ -112,6 +113,23 @@ class StrategyCoordinator:
         else:
             self._parts.gateway.post(event)
 
+    def attend(self, now: datetime) -> None:
+        """Finish between two steps what a step has begun: fold reports, replace orders whose cancel is confirmed.
+
+        In a backtest the engine confirms a cancel in the minute of the step but after it, so that `main.py` calls this
+        from the report; live and paper a pulse does. Never inside a step: the step folds by itself.
+        """
+        snapshot = self._snapshot
+        if self._stepping or snapshot is None or not self._parts.gateway.awaits_confirmation():
+            return
+        self._stepping = True
+        try:
+            self._parts.gateway.fold(now)
+            if snapshot.phase.market_open and snapshot.time.date() == now.date():
+                self._parts.gateway.replace_confirmed(replace(snapshot, time=now))
+        finally:
+            self._stepping = False
+
     def is_due(self, now: datetime) -> bool:
         """Tell whether a step is due at now: once per closed minute, from PRE_OPEN to a quarter of an hour after the
         close.
@@ -121,6 +139,13 @@ class StrategyCoordinator:
     # ------------------------------------------------------------------------------------------------------- the step
 
     def step(self, now: datetime) -> None:
+        self._stepping = True
+        try:
+            self._run_step(now)
+        finally:
+            self._stepping = False
+
+    def _run_step(self, now: datetime) -> None:
         parts = self._parts
         session, phase = parts.clock.session(now.date()), parts.clock.phase(now)
         assert session is not None and phase is not None, "a step is asked for only inside a session"
@@ -153,7 +178,7 @@ class StrategyCoordinator:
         # 5 enter
         self._enter(snapshot, session, scale)
         # 6 send
-        self._send(snapshot, phase)
+        snapshot = self._send(snapshot, phase)
         # 7 record
         parts.recorder.after_step(snapshot)
         if now >= session.close and not parts.recorder.session_closed:
@@ -238,8 +263,8 @@ class StrategyCoordinator:
 
     def _leave(self, snapshot: MarketSnapshot, demands: Sequence[ExitDemand]) -> None:
         parts = self._parts
-        for trade_id in parts.state.overdue(snapshot.time):
-            parts.state.drive(trade_id, Trigger.DEADLINE, snapshot.time)
+        for trade_id, trigger in parts.state.due(snapshot):
+            parts.state.drive(trade_id, trigger, snapshot.time)
         if not snapshot.phase.market_open:
             return
         by_trade = {demand.trade: demand for demand in demands}
@@ -318,7 +343,7 @@ class StrategyCoordinator:
         if refusal.gate is not Gate.INVARIANTS:
             return
         for trade in self._parts.books.planned_on(strategy.name, snapshot.session.day):
-            if trade.state is TradeState.PLANNED and trade.deadline is None:
+            if trade.state is TradeState.PLANNED and trade.exit_plan is None:
                 self._parts.state.drive(trade.id, Trigger.DENIED, snapshot.time)
 
     def _lifecycle(self, strategy: Strategy, snapshot: MarketSnapshot) -> Verdict | None:
@@ -369,7 +394,8 @@ class StrategyCoordinator:
 
     # -------------------------------------------------------------------------------------------------------- 6 and 7
 
-    def _send(self, snapshot: MarketSnapshot, phase: SessionPhase) -> None:
+    def _send(self, snapshot: MarketSnapshot, phase: SessionPhase) -> MarketSnapshot:
+        """Work every order one step; returns the snapshot with the quotes that they were priced by."""
         gateway = self._parts.gateway
         if phase is SessionPhase.CLOSED:
             gateway.cancel_all(Reason.SESSION_PHASE, snapshot.time)
@@ -378,6 +404,7 @@ class StrategyCoordinator:
                 # An opening of this step is not watched yet: its legs were in the chain that the strategy has read.
                 snapshot = self._parts.market_data.with_quotes(snapshot, parent.structure)
             gateway.work(snapshot)
+        return snapshot
 
     def _close_session(self, snapshot: MarketSnapshot, session: Session) -> None:
         parts = self._parts

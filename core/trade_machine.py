@@ -1,14 +1,15 @@
-"""The trade machine: states, triggers, one table.
+"""The trade machine: states, triggers, one table (risk.md 17).
 
 Every state has an exit and a deadline; a pair that the table does not have is recorded as IGNORED_TRIGGER and changes
-nothing.  An exception (ERROR) never drops a position: only PLANNED reacts to it.  "settle" looks at the balanced
-units: some and balanced OPEN, unbalanced REPAIRING, none CANCELLED.
+nothing.  An exception (ERROR) never drops a position: only PLANNED reacts to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 
@@ -30,7 +31,6 @@ class TradeState(StrEnum):
 
 
 class Trigger(StrEnum):
-    PLANNED = "PLANNED"
     SENT = "SENT"
     DENIED = "DENIED"
     ERROR = "ERROR"
@@ -54,52 +54,87 @@ class Trigger(StrEnum):
     DEADLINE = "DEADLINE"
 
 
-class Settle(StrEnum):
-    """Not a state but a look at what is held, which gives the state."""
+class Balance(StrEnum):
+    """What the legs of a trade amount to: nothing, a whole number of units, or anything else."""
 
-    HOLDINGS = "HOLDINGS"
+    NONE = "NONE"
+    BALANCED = "BALANCED"
+    UNBALANCED = "UNBALANCED"
 
 
-Next = TradeState | Settle
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the machine looks at besides the state: the books' view of one trade.
+
+    covered: no sold contract lacks its cover; at_work: an order of the trade has no end yet; asked_before: the deadline
+    of this state has passed once already; repaired: it has been in REPAIRING before.
+    """
+
+    balance: Balance
+    covered: bool = True
+    at_work: bool = False
+    asked_before: bool = False
+    repaired: bool = False
+
+
+class Look(StrEnum):
+    """Not a state but a look at the standing, which gives the state."""
+
+    SETTLE = "SETTLE"
+    """The balanced units decide: some and balanced OPEN, unbalanced REPAIRING, none CANCELLED."""
+
+    CANCEL_AND_SETTLE = "CANCEL_AND_SETTLE"
+    """Settle once no order works; until then stay, and freeze when the cancel is not confirmed by the next deadline."""
+
+    COVERED = "COVERED"
+    """Leave REPAIRING when no short lacks its cover."""
+
+    REPAIR_ONCE = "REPAIR_ONCE"
+    """Repair the first time; afterwards stay and go on leaving."""
+
+    BOOKS = "BOOKS"
+    """The state that the books show: OPEN, CLOSED or REPAIRING."""
+
+
+Next = TradeState | Look
 S, T = TradeState, Trigger
 
-_LIVING: Final = (S.ENTERING, S.OPEN, S.ADJUSTING, S.REPAIRING, S.EXITING, S.SETTLING, S.FROZEN)
+LIVING: Final = (S.ENTERING, S.OPEN, S.ADJUSTING, S.REPAIRING, S.EXITING, S.SETTLING)
+"""The states in which the rows below the table hold as well."""
 
 _OWN: Final[Mapping[tuple[TradeState, Trigger], Next]] = {
     (S.PLANNED, T.SENT): S.ENTERING,
     (S.PLANNED, T.DENIED): S.CANCELLED,
-    (S.PLANNED, T.CANCELLED): S.CANCELLED,
     (S.PLANNED, T.ERROR): S.CANCELLED,
     (S.PLANNED, T.DEADLINE): S.CANCELLED,
     (S.ENTERING, T.FILLED): S.OPEN,
     (S.ENTERING, T.PART): S.ENTERING,
     (S.ENTERING, T.LEG): S.ENTERING,
-    (S.ENTERING, T.REJECTED): Settle.HOLDINGS,
-    (S.ENTERING, T.CANCELLED): Settle.HOLDINGS,
-    (S.ENTERING, T.EXIT_DUE): S.EXITING,
-    (S.ENTERING, T.DEADLINE): S.FROZEN,
+    (S.ENTERING, T.REJECTED): Look.SETTLE,
+    (S.ENTERING, T.CANCELLED): Look.SETTLE,
+    (S.ENTERING, T.EXIT_DUE): S.ENTERING,
+    (S.ENTERING, T.DEADLINE): Look.CANCEL_AND_SETTLE,
     (S.OPEN, T.EXIT_DUE): S.EXITING,
     (S.OPEN, T.ADJUST_DUE): S.ADJUSTING,
-    (S.OPEN, T.LEG): S.REPAIRING,
     (S.OPEN, T.DEADLINE): S.EXITING,
     (S.ADJUSTING, T.FILLED): S.OPEN,
     (S.ADJUSTING, T.CANCELLED): S.OPEN,
     (S.ADJUSTING, T.LEG): S.REPAIRING,
-    (S.ADJUSTING, T.EXIT_DUE): S.EXITING,
-    (S.ADJUSTING, T.DEADLINE): Settle.HOLDINGS,
-    (S.REPAIRING, T.BALANCED): Settle.HOLDINGS,
+    (S.ADJUSTING, T.EXIT_DUE): S.ADJUSTING,
+    (S.ADJUSTING, T.DEADLINE): Look.CANCEL_AND_SETTLE,
+    (S.REPAIRING, T.BALANCED): Look.COVERED,
     (S.REPAIRING, T.DEADLINE): S.EXITING,
     (S.EXITING, T.PART): S.EXITING,
     (S.EXITING, T.CANCELLED): S.OPEN,
-    (S.EXITING, T.LEG): S.REPAIRING,
+    (S.EXITING, T.LEG): Look.REPAIR_ONCE,
     (S.EXITING, T.REJECTED): S.EXITING,
     (S.EXITING, T.DEADLINE): S.EXITING,
     (S.SETTLING, T.SETTLED): S.CLOSED,
     (S.SETTLING, T.DEADLINE): S.FROZEN,
-    (S.FROZEN, T.CLEARED): Settle.HOLDINGS,
+    (S.FROZEN, T.CLEARED): Look.BOOKS,
     (S.FROZEN, T.ADOPT): S.OPEN,
     (S.FROZEN, T.EXIT_DUE): S.FROZEN,
-    (S.FROZEN, T.SETTLED): S.CLOSED,
+    (S.FROZEN, T.FLAT): S.CLOSED,
     (S.FROZEN, T.DEADLINE): S.FROZEN,
 }
 
@@ -112,43 +147,62 @@ _EVERYWHERE: Final[Mapping[Trigger, TradeState]] = {
     T.FLAT: S.CLOSED,
 }
 
-TABLE: Final[Mapping[tuple[TradeState, Trigger], Next]] = {
-    **{(state, trigger): target for state in _LIVING for trigger, target in _EVERYWHERE.items()},
-    **_OWN,
-}
-"""(state, trigger) -> next; own rows win over the rows that hold from ENTERING to SETTLING."""
+TABLE: Final[Mapping[tuple[TradeState, Trigger], Next]] = MappingProxyType(
+    {**{(state, trigger): target for state in LIVING for trigger, target in _EVERYWHERE.items()}, **_OWN}
+)
+"""(state, trigger) -> next; a state's own rows and the rows that hold from ENTERING to SETTLING do not overlap."""
+
+OUTCOMES: Final[Mapping[Look, frozenset[TradeState]]] = MappingProxyType(
+    {
+        Look.SETTLE: frozenset({S.OPEN, S.REPAIRING, S.CANCELLED}),
+        Look.CANCEL_AND_SETTLE: frozenset({S.ENTERING, S.ADJUSTING, S.OPEN, S.REPAIRING, S.CANCELLED, S.FROZEN}),
+        Look.COVERED: frozenset({S.OPEN, S.REPAIRING}),
+        Look.REPAIR_ONCE: frozenset({S.REPAIRING, S.EXITING}),
+        Look.BOOKS: frozenset({S.OPEN, S.CLOSED, S.REPAIRING}),
+    }
+)
+"""Every state that a look can give."""
+
+_SETTLED: Final = {Balance.NONE: S.CANCELLED, Balance.BALANCED: S.OPEN, Balance.UNBALANCED: S.REPAIRING}
+_SHOWN: Final = {**_SETTLED, Balance.NONE: S.CLOSED}
 
 
-def next_state(state: TradeState, trigger: Trigger, *, balanced_units: int, unbalanced: bool) -> TradeState | None:
-    """Return the next state, None where the table has no such pair (the trade stays, the trigger is recorded as
-    ignored).
-    """
+def next_state(state: TradeState, trigger: Trigger, standing: Standing) -> TradeState | None:
+    """Return the next state, None where the table has no such pair: the trade stays, the trigger is ignored."""
     found = TABLE.get((state, trigger))
     if found is None or isinstance(found, TradeState):
         return found
-    if unbalanced:
-        return TradeState.REPAIRING
-    if balanced_units > 0:
-        return TradeState.OPEN
-    return TradeState.CLOSED if state is TradeState.FROZEN else TradeState.CANCELLED
+    if found is Look.SETTLE:
+        return _SETTLED[standing.balance]
+    if found is Look.BOOKS:
+        return _SHOWN[standing.balance]
+    if found is Look.COVERED:
+        return S.OPEN if standing.covered else state
+    if found is Look.REPAIR_ONCE:
+        return state if standing.repaired else S.REPAIRING
+    if not standing.at_work:
+        return _SETTLED[standing.balance]
+    return S.FROZEN if standing.asked_before else state
 
 
 def traps() -> tuple[str, ...]:
-    """Return every state from which no end can be reached, or that no state leads to; empty when the table is sound."""
+    """Return what is wrong with the table: a state without end, without way in, or without deadline."""
     edges: dict[TradeState, set[TradeState]] = {state: set() for state in TradeState}
     for (state, _trigger), target in TABLE.items():
-        edges[state] |= {S.OPEN, S.REPAIRING, S.CLOSED, S.CANCELLED} if isinstance(target, Settle) else {target}
-    found = []
+        edges[state] |= OUTCOMES[target] - {state} if isinstance(target, Look) else {target}
+    found: list[str] = []
     for state in TradeState:
         seen, stack = {state}, [state]
         while stack:
-            for target in edges[stack.pop()] - seen:
-                seen.add(target)
-                stack.append(target)
+            fresh = edges[stack.pop()] - seen
+            seen |= fresh
+            stack.extend(sorted(fresh))
         if not any(item.is_end for item in seen):
             found.append(f"{state} reaches no end")
         if state is not S.PLANNED and not any(
             state in targets for other, targets in edges.items() if other is not state
         ):
             found.append(f"{state} is reached from nowhere")
+        if not state.is_end and (state, T.DEADLINE) not in TABLE:
+            found.append(f"{state} has no deadline")
     return tuple(found)

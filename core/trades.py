@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import StrEnum
 
 from core.reasons import Reason
-from core.trade_machine import TradeState
+from core.trade_machine import Balance, TradeState
 from core.vocabulary import U6, ExitPlan, RiskBasis, Structure
-
-
-class Balance(StrEnum):
-    """What the legs of a trade amount to: nothing, a whole number of units, or anything else."""
-
-    NONE = "NONE"
-    BALANCED = "BALANCED"
-    UNBALANCED = "UNBALANCED"
 
 
 @dataclass(slots=True)
@@ -57,7 +48,13 @@ class Trade:
     deadlines_passed: int = 0
     repairs: int = 0
     closings: int = 0
+    expired: bool = False
     result_written: bool = False
+
+    @property
+    def day(self) -> date:
+        """The session of its plan, as its id names it."""
+        return day_of(self.id, self.planned)
 
     @property
     def is_flat(self) -> bool:
@@ -148,6 +145,15 @@ class Uncovered:
     trade: str
     symbol: str
     contracts: int
+
+
+def day_of(trade: str, planned: datetime) -> date:
+    """Return the session that a trade's id names (`<strategy>-<yyyymmdd>-<n>`), else the day of its plan."""
+    _strategy, _, rest = trade.rpartition("-")[0].rpartition("-")
+    try:
+        return datetime.strptime(rest, "%Y%m%d").date()
+    except ValueError:
+        return planned.date()
 
 
 def _units(structure: Structure, held: Mapping[str, int]) -> int:

@@ -145,6 +145,8 @@ class Parent:
     stopping: Reason | None = None
     end: ParentEnd | None = None
     refused: bool = False
+    replacing: bool = False
+    ending: bool = False
 
     @property
     def trade(self) -> str:
