@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
+from core.eastern import to_utc
 from core.market import Chain, Session
 from core.vocabulary import Instrument, Right
 
@@ -34,7 +34,6 @@ REGULAR_CLOSE: Final = time(16, 0)
 WORTHLESS_ASK: Final = 0.10
 """A long without bid and with an ask up to this has no delta and no value (points)."""
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _SQRT_2: Final = math.sqrt(2.0)
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 _MAX_STEPS: Final = 64
@@ -43,9 +42,7 @@ _RELATIVE_STEP: Final = 1e-9  # of a quadratic step: what is left after it is ro
 
 def seconds_between(start: datetime, end: datetime) -> float:
     """Return the seconds that really pass between two naive New York times; a clock change moves them by an hour."""
-    return (
-        end.replace(tzinfo=_NEW_YORK).astimezone(UTC) - start.replace(tzinfo=_NEW_YORK).astimezone(UTC)
-    ).total_seconds()
+    return (to_utc(end) - to_utc(start)).total_seconds()
 
 
 def years_to(settlement: datetime, now: datetime, *, min_s: int) -> float:
@@ -136,33 +133,49 @@ def _normalised_price(x: Floats, s: Floats) -> Floats:
     return value
 
 
+def _first_step(x: Floats, target: Floats, log_target: Floats, inflection: Floats) -> Floats:
+    """Return a first s below the inflection point: from the tangent at the money where it lies within one deviation,
+    else from ln(price) ~ -x²/2s² + 3 ln s - 2 ln|x| - ln(2 pi)/2.
+    """
+    distance = np.abs(x)
+    near = (target + distance / 2) * _SQRT_2PI
+    far = distance / np.sqrt(-2.0 * log_target)
+    for _ in range(3):
+        exponent = log_target - 3.0 * np.log(far) + 2.0 * np.log(distance) + math.log(_SQRT_2PI)
+        far = np.where(exponent < -1.0, distance / np.sqrt(np.maximum(-2.0 * exponent, 2.0)), far)
+    # One deviation away the price is a twelfth of the distance.
+    return np.minimum(np.where(target > distance / 12, near, far), inflection)
+
+
 def _total_deviation(x: Floats, target: Floats) -> Floats:
     """Return s with normalised price = target, for 0 < target < exp(x / 2)."""
     inflection = np.sqrt(2.0 * np.abs(x))
     at_inflection = np.where(inflection > 0.0, _normalised_price(x, np.where(inflection > 0.0, inflection, 1.0)), 0.0)
     below = target < at_inflection
+    log_target = np.log(target)
     # At the money the inflection point is 0; the tangent there gives the first step.
     s = np.where(inflection > 0.0, inflection, target * _SQRT_2PI)
+    if below.any():
+        s[below] = _first_step(x[below], target[below], log_target[below], s[below])
     low, high = np.zeros_like(s), np.full_like(s, np.inf)
-    log_target = np.log(target)
     done = np.zeros(s.shape, dtype=np.bool_)
-    for _ in range(_MAX_STEPS):
-        price = np.maximum(_normalised_price(x, s), 1e-305)
-        vega = np.exp(-0.5 * ((x / s) ** 2 + s * s / 4)) / _SQRT_2PI
-        low = np.where(price < target, s, low)
-        high = np.where(price >= target, s, high)
-        log_price = np.log(price)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for _ in range(_MAX_STEPS):
+            price = np.maximum(_normalised_price(x, s), 1e-305)
+            vega = np.exp(-0.5 * ((x / s) ** 2 + s * s / 4)) / _SQRT_2PI
+            low = np.where(price < target, s, low)
+            high = np.where(price >= target, s, high)
+            log_price = np.log(price)
             # Below the inflection: the difference of 1 / ln(price) over its slope.
             reciprocal = (log_target - log_price) * log_price / log_target * price
             step = np.where(below, reciprocal, target - price) / vega
             following = s + step
+            done = np.abs(step) <= _RELATIVE_STEP * s
+            inside = (following > low) & (following < high)
             middle = np.where(np.isinf(high), 2.0 * s, (low + high) / 2)
-        outside = ~((following > low) & (following < high)) & (price != target)
-        done = np.abs(step) <= _RELATIVE_STEP * s
-        s = np.where(outside & ~done, middle, np.where(np.isfinite(following) & (following > 0), following, s))
-        if done.all():
-            return s
+            s = np.where(inside | done, following, middle)
+            if done.all():
+                return s
     return np.where(done, s, np.nan)
 
 
@@ -224,13 +237,14 @@ class PricedChain:
             found[place] = self._interpolated(int(positions[place]))
         return found
 
-    def delta(self, positions: Positions | None = None) -> Floats:
-        """Return forward delta, calls above 0, puts below; 0 for a contract that nobody bids for and asks at most
-        .10.
+    def delta(self, positions: Positions | None = None, volatility: Floats | None = None) -> Floats:
+        """Return forward delta, calls above 0, puts below; 0 where nobody bids and at most .10 is asked.
+
+        volatility is that of the same positions where the caller knows it already.
         """
         chain = self.chain
         at = np.arange(len(chain)) if positions is None else positions
-        volatility = self.volatility(positions)
+        volatility = self.volatility(positions) if volatility is None else volatility
         delta = black_delta(chain.strike[at], chain.is_call[at], self.forward, volatility, self.years)
         with np.errstate(invalid="ignore"):
             worthless = np.isnan(volatility) & ~(chain.bid[at] > 0) & (chain.ask[at] <= WORTHLESS_ASK)

@@ -109,7 +109,8 @@ def _options(priced: PricedChain, members: list[Instrument]) -> dict[str, ModelV
     if not found:
         return views
     places = np.array([place for _, place in found], dtype=np.intp)
-    volatility, delta = priced.volatility(places), priced.delta(places)
+    volatility = priced.volatility(places)
+    delta = priced.delta(places, volatility)
     chain = priced.chain
     with np.errstate(invalid="ignore"):
         price = black_price(
