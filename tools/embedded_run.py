@@ -71,9 +71,10 @@ def _drive(host: Host, job: EngineJob) -> tuple[str | None, RunResult | None]:
     broken = None
     try:
         for number in range(1, days + 1):
-            if not host.advance(until=first + ONE_DAY * number):
-                break
+            goes_on = host.advance(until=first + ONE_DAY * number)
             job.on_progress(number / days)
+            if not goes_on:
+                break
         host.advance()
     except (DataError, EngineError) as error:
         broken = str(error)
