@@ -43,9 +43,10 @@ class BulkheadAlgorithm(QCAlgorithm):
         live = settings.run.mode is not Mode.BACKTEST
         self._broker = LeanBroker(self, self._market, margin_repeats=live)
         self._assembly = assemble(settings, self._market, self._broker, LeanStore(self), self.time, self._market)
+        pulse = timedelta(seconds=5) if self.live_mode else timedelta(minutes=1)
         # One handler only: LEAN runs the scheduled events of one minute in changing order.
         self.schedule.on(
-            self.date_rules.every_day(self._anchor), self.time_rules.every(timedelta(minutes=1)), self._on_pulse
+            self.date_rules.every_day(self._anchor), self.time_rules.every(pulse), self._on_pulse
         )
 
     def _configure(self, settings: Settings) -> None:
@@ -56,7 +57,6 @@ class BulkheadAlgorithm(QCAlgorithm):
         account = AccountType.CASH if settings.account.type is PlanAccount.CASH else AccountType.MARGIN
         self.set_brokerage_model(_BROKERAGES[settings.account.brokerage], account)
         self.set_benchmark(lambda _time: 0)
-        self.settings.free_portfolio_value_percentage = 0
         # LEAN's default model assigns European shorts intraday on their last day, which no exchange does.
         self.add_security_initializer(_switch_off_assignment)
 
@@ -85,6 +85,8 @@ class BulkheadAlgorithm(QCAlgorithm):
         assembly = self._assembly
         if assembly is None:
             return
+        if self.live_mode:
+            assembly.coordinator.attend(self.time)
         last = assembly.coordinator.last_step
         if last is None or self.time - last >= _SILENT_FOR:
             self._step()
@@ -105,8 +107,13 @@ class BulkheadAlgorithm(QCAlgorithm):
 
     def on_order_event(self, order_event: OrderEvent) -> None:
         assembly = self._assembly
-        if assembly is not None:
-            assembly.coordinator.post(self._broker.translate(order_event))
+        if assembly is None:
+            return
+        assembly.coordinator.post(self._broker.translate(order_event))
+        if not self.live_mode:
+            # A backtest confirms a cancel after on_data, in the same minute: what waited for it goes on now, not in the
+            # next minute. Live, reports come on other threads, and only the pulse goes on.
+            assembly.coordinator.attend(self.time)
 
     def on_securities_changed(self, changes: SecurityChanges) -> None:
         self._market.securities_changed(changes, self.time.date())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -52,7 +53,10 @@ class Books:
         self._planned: dict[tuple[str, date], list[Trade]] = {}
         self._closed: dict[str, list[Trade]] = {}
         self._attempts: dict[tuple[str, Purpose], int] = {}
-        self._fills: set[str] = set()
+        self._fills: dict[str, int] = {}
+        self._fill_ids: set[str] = set()
+        self._moved: dict[str, datetime] = {}
+        self.last_moved = datetime.min
         self._closes: dict[date, ClosingMark] = {}
 
     # ----------------------------------------------------------------------------------------------------------- trades
@@ -138,14 +142,39 @@ class Books:
     def trades_holding(self, book: str, symbol: str) -> tuple[str, ...]:
         return tuple(trade.id for trade in self._open.values() if trade.strategy == book and symbol in trade.legs)
 
+    def moved_at(self, symbol: str) -> datetime:
+        """Return when a holding last changed; the earliest possible time where it never did."""
+        return self._moved.get(symbol, datetime.min)
+
+    def fills_of(self, order: str) -> int:
+        """Return how many fills of an order are booked."""
+        return self._fills.get(order, 0)
+
+    def agreed_legs(self, trade: str) -> dict[str, int]:
+        """Return what a trade holds as far as book and broker agree: where a break is open, the smaller of the two, and
+        nothing where the signs differ.
+        """
+        legs = self._trades[trade].legs
+        return {symbol: held for symbol, qty in legs.items() if (held := self._agreed(symbol, qty))}
+
+    def _agreed(self, symbol: str, qty: int) -> int:
+        found = self.breaks.get(symbol)
+        if found is None:
+            return qty
+        theirs = found.broker_qty
+        if qty * theirs <= 0:
+            return 0
+        return min(qty, theirs) if qty > 0 else max(qty, theirs)
+
     def uncovered(self, trade: str) -> dict[str, int]:
         """Return symbol -> sold contracts that nothing covers.
 
-        They stand beyond the longs of the same right with no earlier expiry, and beyond the declared nakeds.
+        They stand beyond the longs of the same right with no earlier expiry, and beyond the declared nakeds.  Where a
+        break is open, only what book and broker agree on counts: a wing that is gone at the broker covers nothing.
         """
         held = self._trades[trade]
-        legs = ((self._instruments[symbol], qty) for symbol, qty in held.legs.items())
-        return uncovered(legs, held.declared_nakeds)
+        agreed = held.legs if not self.breaks else self.agreed_legs(trade)
+        return uncovered(((self._instruments[symbol], qty) for symbol, qty in agreed.items()), held.declared_nakeds)
 
     @property
     def uncovered_shorts(self) -> tuple[Uncovered, ...]:
@@ -185,14 +214,14 @@ class Books:
         if handler is not None:
             handler(self, book, fields, time)
 
-    def _run_started(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
+    def _run_started(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
         if "resumed_from" in fields:
             return
         self.cash_u6 = fields["start_cash_u6"]
         for row in fields["holdings"]:
             symbol = row["symbol"]
             self._instruments.setdefault(symbol, instrument_from_symbol(symbol, row["mult"]))
-            self._move(_STANDING, symbol, row["qty"])
+            self._move(_STANDING, symbol, row["qty"], time)
 
     def _session_opened(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
         self.session_day = fields["date"]
@@ -262,15 +291,20 @@ class Books:
             raise LedgerError(
                 f"FILL.order = {fields['order']!r}: expected an order of {fields['trade']} with a leg in {symbol}."
             )
-        if fields["fill"] in self._fills:
+        if fields["fill"] in self._fill_ids:
             raise LedgerError(f"FILL.fill = {fields['fill']!r}: this fill is booked already.")
         cash = -qty * fields["price_u6"] * fields["mult"]
         _expect("FILL.cash_after_u6", fields["cash_after_u6"], self.cash_u6 + cash - fee)
         _expect("FILL.pos_after", fields["pos_after"], self._positions.get(symbol, 0) + qty)
-        self._fills.add(fields["fill"])
+        self._fill_ids.add(fields["fill"])
+        self._fills[fields["order"]] = self._fills.get(fields["order"], 0) + 1
         self.cash_u6 += cash - fee
         self.fees_u6 += fee
-        self._move(book, symbol, qty)
+        self._move(book, symbol, qty, time)
+        if symbol in self.breaks:
+            # The broker holds it as well from now on; the difference stays what it was.
+            known = self.breaks[symbol]
+            self.breaks[symbol] = replace(known, book_qty=known.book_qty + qty, broker_qty=known.broker_qty + qty)
         filled = self.order_filled.setdefault(fields["order"], {})
         filled[symbol] = filled.get(symbol, 0) + qty
         _add(trade.legs, symbol, qty)
@@ -295,7 +329,7 @@ class Books:
                 f"EXPIRY.qty = {qty}: expected part of the {held} {symbol} of {holder}, with its sign turned."
             )
         self.cash_u6 += cash
-        self._move(book, symbol, qty)
+        self._move(book, symbol, qty, time)
         left = qty
         for trade_id in self.trades_holding(book, symbol):
             trade = self._trades[trade_id]
@@ -307,17 +341,15 @@ class Books:
             cash, left = cash - share, left - part
             self._watch_cover(trade, time)
         if "deliver_symbol" in fields:
-            self._deliver(book, fields["deliver_symbol"], fields["deliver_qty"])
+            # Shares that an exercise or assignment brings stand in the book, beside its trades, until they are swept.
+            self._instruments.setdefault(fields["deliver_symbol"], instrument_from_symbol(fields["deliver_symbol"], 1))
+            self._move(book, fields["deliver_symbol"], fields["deliver_qty"], time)
 
-    def _deliver(self, book: str, symbol: str, qty: int) -> None:
-        """Shares that an exercise or assignment brings stand in the book, beside its trades, until they are swept."""
-        self._instruments.setdefault(symbol, instrument_from_symbol(symbol, 1))
-        self._move(book, symbol, qty)
-
-    def _move(self, book: str, symbol: str, qty: int) -> None:
+    def _move(self, book: str, symbol: str, qty: int, time: datetime) -> None:
         _add(self._positions, symbol, qty)
         _add(self._by_book, (book, symbol), qty)
         self.movements += 1
+        self._moved[symbol] = self.last_moved = time
 
     def _watch_cover(self, trade: Trade, time: datetime) -> None:
         if not self.uncovered(trade.id):
@@ -325,18 +357,19 @@ class Books:
         elif trade.uncovered_since is None:
             trade.uncovered_since = time
 
-    def _cash_flow(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
+    def _cash_flow(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
         self.cash_u6 += fields["amount_u6"]
         self.movements += 1
+        self.last_moved = time
         if fields["type"] in _EXTERNAL:
             self.flows_u6 += fields["amount_u6"]
 
-    def _split(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
+    def _split(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
         """Multiply a share line by num / den; what is no whole share comes as CASH_IN_LIEU."""
         symbol, num, den = fields["symbol"], fields["num"], fields["den"]
         for book in self.holders(symbol):
             held = self._by_book[(book, symbol)]
-            self._move(book, symbol, _scaled(held, num, den) - held)
+            self._move(book, symbol, _scaled(held, num, den) - held, time)
         for trade in self._open.values():
             for legs in (trade.legs, trade.opened_legs):
                 if symbol in legs:
@@ -379,10 +412,17 @@ class Books:
         symbol = fields["symbol"]
         if fields["status"] == "CLEARED":
             self.breaks.pop(symbol, None)
+            self._watch_holders(symbol, time)
             return
         since = self.breaks[symbol].since if symbol in self.breaks else time
         quantities = fields["book_qty"], fields["broker_qty"]
         self.breaks[symbol] = OpenBreak(symbol, *quantities, tuple(fields["locked"]), since)
+        self._watch_holders(symbol, time)
+
+    def _watch_holders(self, symbol: str, time: datetime) -> None:
+        for trade in self._open.values():
+            if symbol in trade.legs:
+                self._watch_cover(trade, time)
 
 
 def _add(holdings: dict[Any, int], key: object, qty: int) -> None:

@@ -1,36 +1,42 @@
-"""Reconciliation: books and working orders against the broker's holdings and cash, in every step.
+"""Reconciliation: books and working orders against the broker's holdings and cash, in every step (risk.md 19).
 
 Holdings are read by direct key over our own list, because the engine hides expired legs when one iterates; only the
-search for foreign positions iterates, in the session.  A break locks what it concerns and sends nothing; it unlocks
-itself after two clean steps.  Reconciling twice changes nothing (RC-P1).
+search for foreign positions iterates, in the session.  What a working order or a fill of the last minute explains waits;
+what nothing explains is locked.  A break sends nothing; it unlocks itself after two clean steps.  Comparing twice in one
+step changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from core.books import Books
 from core.ledger_kinds import BreakStatus, Kind
 from core.market import MarketSnapshot
-from core.order_checks import open_quantities
 from core.ports import Account, Broker
 from core.reasons import Reason
 from core.rules import Cause, Note
 from core.settings import OrderSettings, StateSettings
-from core.trade_machine import Trigger
-from core.vocabulary import OrderOutcome, Scope, TradingState
+from core.trade_machine import TradeState, Trigger
+from core.vocabulary import U6, OrderOutcome, Scope, TradingState
 from core.working_orders import Child, OrderState
 
-CASH = "CASH"
-"""The name under which a cash break is recorded in place of a symbol."""
+CASH: Final = "CASH"
+"""The name under which a cash break is recorded in place of a symbol; its quantities are micro-dollars."""
+
+FOREIGN_ORDER: Final = "order "
+"""What stands before the id of an order that is not ours, in place of a symbol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What one comparison found: causes that hold, orders to ask the broker about, doubts it settled, triggers for
-    trades, records.
+    """What one comparison found.
+
+    causes hold now; queries are orders to ask the broker about; settled are doubts that ended; triggers are for trades;
+    notes are ledger records.
     """
 
     causes: tuple[Cause, ...] = ()
@@ -44,16 +50,27 @@ class Reconciliation:
         return not self.causes
 
 
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """One symbol on which book and broker differ now; trigger is for the trades that hold it, None: it only locks."""
+
+    symbol: str
+    reason: Reason
+    ours: int
+    theirs: int
+    trigger: Trigger | None = None
+    orders: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class _Break:
-    """One difference under watch; it opens at once and clears after the clean steps."""
+    """A difference that was recorded, and how many steps it has been gone."""
 
-    reason: Reason
-    book_qty: int
-    broker_qty: int
+    found: _Difference
     locked: tuple[str, ...]
+    trades: tuple[str, ...]
     clean: int = 0
-    trades: tuple[str, ...] = field(default_factory=tuple)
+    counted_at: datetime = datetime.min
 
 
 class Reconciler:
@@ -61,154 +78,216 @@ class Reconciler:
 
     def __init__(self, settings: StateSettings, orders: OrderSettings, books: Books, broker: Broker) -> None:
         self._settings = settings
-        self._orders = orders
+        self._wait = timedelta(seconds=orders.cancel_timeout_s)
+        self._lost_after = timedelta(seconds=orders.lost_after_s)
         self._books = books
         self._broker = broker
         self._breaks: dict[str, _Break] = {}
+        self._waiting: dict[str, datetime] = {}
 
     @property
     def open_breaks(self) -> tuple[str, ...]:
         return tuple(sorted(self._breaks))
 
     def reconcile(self, snapshot: MarketSnapshot, account: Account, working: Sequence[Child]) -> Reconciliation:
-        """Compare once. working: our orders that are not final, UNRESOLVED ones included."""
-        now = snapshot.time
-        unresolved = [child for child in working if child.state is OrderState.UNRESOLVED]
-        explained = open_quantities((child.request.legs, child.filled) for child in working)
-        differences = self._differences(snapshot, explained)
-        notes: list[Note] = []
+        """Compare once.  working: our orders that are not final, UNRESOLVED ones included."""
         triggers: list[tuple[str, Trigger]] = []
-        for symbol, (reason, ours, theirs) in differences.items():
-            self._open(symbol, reason, ours, theirs, notes, triggers)
-        cash = self._cash_difference(snapshot, account)
-        if cash is not None and not differences:
-            self._open(CASH, Reason.BREAK_CASH, cash[0], cash[1], notes, triggers)
-        seen = set(differences) | ({CASH} if cash is not None else set())
-        for symbol in [item for item in self._breaks if item not in seen]:
-            self._clear(symbol, notes, triggers)
-        queries, settled = self._doubts(unresolved, differences, now)
-        return Reconciliation(self._causes(unresolved), queries, settled, tuple(triggers), tuple(notes))
+        differences = {found.symbol: found for found in self._differences(snapshot, working, triggers)}
+        if not differences and not self._waiting:
+            cash = self._cash_difference(account, snapshot.time)
+            if cash is not None:
+                differences[CASH] = cash
+        elif CASH in self._breaks:
+            differences[CASH] = self._breaks[CASH].found  # money cannot be judged while holdings are in doubt
+        notes: list[Note] = []
+        for found in differences.values():
+            self._open(found, notes, triggers)
+        for symbol in [item for item in self._breaks if item not in differences]:
+            self._clear(symbol, snapshot.time, notes, triggers)
+        queries, settled = self._doubts(working, differences, snapshot.time)
+        return Reconciliation(self._causes(working), queries, settled, tuple(triggers), tuple(notes))
 
     # ------------------------------------------------------------------------------------------------------ comparing
 
     def _differences(
-        self, snapshot: MarketSnapshot, explained: Mapping[str, int]
-    ) -> dict[str, tuple[Reason, int, int]]:
+        self, snapshot: MarketSnapshot, working: Sequence[Child], triggers: list[tuple[str, Trigger]]
+    ) -> list[_Difference]:
         books = self._books
-        found: dict[str, tuple[Reason, int, int]] = {}
-        known = dict.fromkeys(books.positions())
-        known.update(dict.fromkeys(explained))
-        for symbol in known:
-            ours, theirs = books.position(symbol), self._broker.position(symbol)
-            if ours == theirs or self._is_settling(symbol, theirs, snapshot):
-                continue
-            found[symbol] = (Reason.BREAK_SIGN if ours * theirs < 0 else Reason.BREAK_QTY, ours, theirs)
+        known = set(books.positions()) | {leg.symbol for child in working for leg in child.request.legs}
+        differing = {symbol: (books.position(symbol), self._broker.position(symbol)) for symbol in sorted(known)}
         if snapshot.phase.market_open:
-            for symbol, qty in self._broker.positions().items():
-                if symbol not in known:
-                    found[symbol] = (Reason.BREAK_FOREIGN, 0, qty)
-        return dict(sorted(found.items()))
+            foreign = {symbol: (0, qty) for symbol, qty in self._broker.positions().items() if symbol not in known}
+            differing |= dict(sorted(foreign.items()))
+        found: list[_Difference] = []
+        waiting: dict[str, datetime] = {}
+        for symbol, (ours, theirs) in differing.items():
+            if ours == theirs:
+                continue
+            if self._has_expired(symbol, theirs, snapshot):
+                triggers.extend(
+                    (trade, Trigger.EXPIRED)
+                    for trade in self._holding(symbol)
+                    if books.trade(trade).state not in (TradeState.SETTLING, TradeState.FROZEN)
+                    and self._all_gone(trade, snapshot)
+                )
+                continue
+            doubted = tuple(child.id for child in working if _may_explain(child, symbol, theirs - ours))
+            in_doubt = any(child.state is OrderState.UNRESOLVED for child in working if child.id in doubted)
+            explained = doubted or snapshot.time - books.moved_at(symbol) < self._wait
+            if explained and not in_doubt:
+                since = waiting[symbol] = self._waiting.get(symbol, snapshot.time)
+                if snapshot.time - since < self._wait:
+                    continue
+            found.append(self._judge(symbol, ours, theirs, doubted))
+        self._waiting = waiting
+        return [*found, *self._foreign_orders(snapshot)]
 
-    def _is_settling(self, symbol: str, theirs: int, snapshot: MarketSnapshot) -> bool:
-        """An expired contract is gone at the broker before its settlement is folded: that is no difference."""
-        instrument = self._books.instrument(symbol) if self._books.knows(symbol) else None
-        expired = instrument is not None and instrument.expiry is not None and instrument.expiry < snapshot.session.day
-        return expired and theirs == 0
+    def _judge(self, symbol: str, ours: int, theirs: int, doubted: tuple[str, ...]) -> _Difference:
+        """Return the row of the table that a difference belongs to."""
+        if doubted:
+            return _Difference(symbol, Reason.BREAK_QTY, ours, theirs, orders=doubted)
+        if ours * theirs < 0:
+            return _Difference(symbol, Reason.BREAK_SIGN, ours, theirs, Trigger.BREAK)
+        if abs(theirs) > abs(ours):
+            return _Difference(symbol, Reason.BREAK_FOREIGN, ours, theirs, Trigger.BREAK)
+        if theirs == 0:
+            alone = len(self._books.holders(symbol)) == 1
+            return _Difference(symbol, Reason.BREAK_QTY, ours, theirs, Trigger.LEG_GONE if alone else Trigger.BREAK)
+        return _Difference(symbol, Reason.BREAK_QTY, ours, theirs)
 
-    def _cash_difference(self, snapshot: MarketSnapshot, account: Account) -> tuple[int, int] | None:
+    def _foreign_orders(self, snapshot: MarketSnapshot) -> list[_Difference]:
+        """Orders at work that carry none of our ids: left alone, and nothing is opened beside them."""
+        if not snapshot.phase.market_open:
+            return []
+        return [
+            _Difference(f"{FOREIGN_ORDER}{order.order}", Reason.BREAK_FOREIGN, 0, 0)
+            for order in sorted(self._broker.open_orders(), key=lambda item: item.order)
+            if order.order not in self._books.orders
+        ]
+
+    def _has_expired(self, symbol: str, theirs: int, snapshot: MarketSnapshot) -> bool:
+        """An expired contract leaves the broker before its settlement is folded: that is no difference."""
+        if theirs != 0 or not self._books.knows(symbol):
+            return False
+        expiry = self._books.instrument(symbol).expiry
+        if expiry is None:
+            return False
+        session = snapshot.session
+        return expiry < session.day or (expiry == session.day and snapshot.time >= session.close)
+
+    def _all_gone(self, trade: str, snapshot: MarketSnapshot) -> bool:
+        legs = self._books.trade(trade).legs
+        return all(self._has_expired(symbol, self._broker.position(symbol), snapshot) for symbol in legs)
+
+    def _cash_difference(self, account: Account, now: datetime) -> _Difference | None:
         ours, theirs = self._books.cash_u6, account.cash_u6 + account.unsettled_u6
-        room = (
-            self._settings.cash_tolerance_usd * 1e6
-            + self._settings.cash_tolerance_fraction * abs(account.equity_usd) * 1e6
-        )
-        return (ours, theirs) if abs(ours - theirs) > room else None
+        share = self._settings.cash_tolerance_fraction * abs(account.equity_usd)
+        room = (self._settings.cash_tolerance_usd + share) * U6
+        if abs(ours - theirs) <= room or now - self._books.last_moved < self._wait:
+            return None
+        return _Difference(CASH, Reason.BREAK_CASH, ours, theirs)
 
-    # ---------------------------------------------------------------------------------------------- opening, clearing
+    def _holding(self, symbol: str) -> tuple[str, ...]:
+        books = self._books
+        return tuple(trade for book in books.holders(symbol) for trade in books.trades_holding(book, symbol))
 
-    def _open(
-        self,
-        symbol: str,
-        reason: Reason,
-        ours: int,
-        theirs: int,
-        notes: list[Note],
-        triggers: list[tuple[str, Trigger]],
-    ) -> None:
-        known = self._breaks.get(symbol)
-        if known is not None and (known.book_qty, known.broker_qty) == (ours, theirs):
+    # ----------------------------------------------------------------------------------------------- opening, clearing
+
+    def _open(self, found: _Difference, notes: list[Note], triggers: list[tuple[str, Trigger]]) -> None:
+        known = self._breaks.get(found.symbol)
+        if known is not None and known.found == found:
             known.clean = 0
             return
-        holders = self._books.holders(symbol)
-        trades = tuple(trade for book in holders for trade in self._books.trades_holding(book, symbol))
-        locked = (symbol, *holders)
-        self._breaks[symbol] = _Break(reason, ours, theirs, locked, trades=trades)
-        notes.append(self._note(symbol, ours, theirs, BreakStatus.OPEN, locked))
-        text = f"{reason.value}: our books hold {ours} of {symbol}, the broker {theirs}. {', '.join(locked)} is close-only until they agree."
-        notes.append(Note(Kind.ALERT, "", {"severity": "CRITICAL", "code": reason.value, "text": text}))
-        if reason in (Reason.BREAK_QTY, Reason.BREAK_SIGN):
-            triggers.extend((trade, Trigger.BREAK) for trade in trades)
+        owners = {order.split("|")[1].rsplit("-", 2)[0] for order in found.orders}
+        locked = (found.symbol, *sorted({*self._books.holders(found.symbol), *owners} - {""}))
+        trades = self._holding(found.symbol)
+        self._breaks[found.symbol] = _Break(found, locked, trades)
+        notes.append(_record(found.symbol, found.ours, found.theirs, BreakStatus.OPEN, locked))
+        notes.append(_alert(found, locked))
+        if found.trigger is not None:
+            triggers.extend((trade, found.trigger) for trade in trades)
 
-    def _clear(self, symbol: str, notes: list[Note], triggers: list[tuple[str, Trigger]]) -> None:
+    def _clear(self, symbol: str, now: datetime, notes: list[Note], triggers: list[tuple[str, Trigger]]) -> None:
         known = self._breaks[symbol]
-        known.clean += 1
+        if now > known.counted_at:
+            known.clean, known.counted_at = known.clean + 1, now
         if known.clean < self._settings.clean_steps:
             return
         del self._breaks[symbol]
         ours = self._books.cash_u6 if symbol == CASH else self._books.position(symbol)
-        notes.append(self._note(symbol, ours, ours, BreakStatus.CLEARED, known.locked))
-        triggers.extend((trade, Trigger.CLEARED) for trade in known.trades if not self._books.trade(trade).state.is_end)
-
-    @staticmethod
-    def _note(symbol: str, ours: int, theirs: int, status: BreakStatus, locked: tuple[str, ...]) -> Note:
-        return Note(
-            Kind.BREAK,
-            "",
-            {"symbol": symbol, "book_qty": ours, "broker_qty": theirs, "status": status.value, "locked": list(locked)},
-        )
+        notes.append(_record(symbol, ours, ours, BreakStatus.CLEARED, known.locked))
+        for trade in known.trades:
+            still = any(trade in other.trades for other in self._breaks.values())
+            if self._books.trade(trade).state is TradeState.FROZEN and not still:
+                triggers.append((trade, Trigger.CLEARED))
 
     # --------------------------------------------------------------------------------------------------------- doubts
 
     def _doubts(
-        self, unresolved: Sequence[Child], differences: Mapping[str, tuple[Reason, int, int]], now: datetime
+        self, working: Sequence[Child], differences: Mapping[str, _Difference], now: datetime
     ) -> tuple[tuple[str, ...], tuple[tuple[str, OrderOutcome], ...]]:
-        """Ask about every order in doubt; one that the broker does not know and that no difference betrays is LOST
-        after its time.
-        """
+        """Ask about every order in doubt; one that the broker does not know and nothing betrays is LOST in time."""
+        asked = {order for found in differences.values() for order in found.orders}
         queries: list[str] = []
         settled: list[tuple[str, OrderOutcome]] = []
-        for child in unresolved:
-            known = self._broker.find(child.id)
-            if known is not None:
+        for child in working:
+            in_doubt = child.state is OrderState.UNRESOLVED
+            if not in_doubt and child.id not in asked:
+                continue
+            if self._broker.find(child.id) is not None:
                 queries.append(child.id)
                 continue
-            assert child.unresolved_at is not None
             betrayed = any(leg.symbol in differences for leg in child.request.legs)
-            if not betrayed and now - child.unresolved_at >= timedelta(seconds=self._orders.lost_after_s):
+            late = child.unresolved_at is not None and now - child.unresolved_at >= self._lost_after
+            if late and not betrayed:
                 settled.append((child.id, OrderOutcome.LOST))
         return tuple(queries), tuple(settled)
 
-    def _causes(self, unresolved: Sequence[Child]) -> tuple[Cause, ...]:
-        found: list[Cause] = []
+    def _causes(self, working: Sequence[Child]) -> tuple[Cause, ...]:
+        causes: list[Cause] = []
         for symbol, known in sorted(self._breaks.items()):
-            if known.reason is Reason.BREAK_CASH:
-                found.append(Cause("break.cash", TradingState.REDUCING, known.reason))
+            name, reason = f"break.{symbol}", known.found.reason
+            if symbol == CASH:
+                causes.append(Cause("break.cash", TradingState.REDUCING, reason))
                 continue
-            found.append(
-                Cause(f"break.{symbol}", TradingState.REDUCING, known.reason, scope=Scope.SYMBOL, subject=symbol)
-            )
-            for book in known.locked[1:]:
-                found.append(
-                    Cause(f"break.{symbol}", TradingState.REDUCING, known.reason, scope=Scope.BOOK, subject=book)
-                )
-        for child in unresolved:
-            strategy = child.id.split("|")[1].rsplit("-", 2)[0]
-            found.append(
-                Cause(
-                    f"unresolved.{child.id}",
-                    TradingState.REDUCING,
-                    Reason.STRATEGY_LOCKED,
-                    scope=Scope.BOOK,
-                    subject=strategy,
-                )
-            )
-        return tuple(found)
+            causes.append(Cause(name, TradingState.REDUCING, reason, scope=Scope.SYMBOL, subject=symbol))
+            causes += [
+                Cause(name, TradingState.REDUCING, reason, scope=Scope.BOOK, subject=book) for book in known.locked[1:]
+            ]
+        for child in working:
+            if child.state is OrderState.UNRESOLVED:
+                name, reason = f"unresolved.{child.id}", Reason.STRATEGY_LOCKED
+                book = child.id.split("|")[1].rsplit("-", 2)[0]
+                causes.append(Cause(name, TradingState.REDUCING, reason, scope=Scope.BOOK, subject=book))
+                causes += [
+                    Cause(name, TradingState.REDUCING, Reason.SYMBOL_LOCKED, scope=Scope.SYMBOL, subject=leg.symbol)
+                    for leg in child.request.legs
+                ]
+        return tuple(causes)
+
+
+def _may_explain(child: Child, symbol: str, missing: int) -> bool:
+    """Whether fills that we have not seen yet may be the difference; an order in doubt may explain either direction."""
+    ordered = child.ordered(symbol)
+    if child.state is OrderState.UNRESOLVED:
+        return ordered != 0
+    left = ordered - child.filled.get(symbol, 0)
+    return left * missing > 0 and abs(missing) <= abs(left)
+
+
+def _record(symbol: str, ours: int, theirs: int, status: BreakStatus, locked: tuple[str, ...]) -> Note:
+    fields = {"symbol": symbol, "book_qty": ours, "broker_qty": theirs, "status": status.value, "locked": list(locked)}
+    return Note(Kind.BREAK, "", fields)
+
+
+def _alert(found: _Difference, locked: tuple[str, ...]) -> Note:
+    if found.symbol == CASH:
+        what = f"our books hold {found.ours / U6:,.2f} USD, the broker {found.theirs / U6:,.2f}; only risk is reduced"
+    elif found.symbol.startswith(FOREIGN_ORDER):
+        what = f"{found.symbol} at the broker is not ours; it is left alone"
+    else:
+        what = (
+            f"our books hold {found.ours} of {found.symbol}, the broker {found.theirs}; {', '.join(locked)} only closes"
+        )
+    fields = {"severity": "CRITICAL", "code": found.reason.value, "text": f"{found.reason.value}: {what}."}
+    return Note(Kind.ALERT, "", fields)

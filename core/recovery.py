@@ -53,7 +53,7 @@ def _resumed(trade: Trade, order: str, purpose: Purpose, books: Books, now: date
     structure = Structure(name, tuple(Leg(leg.instrument, leg.qty // units) for leg in legs))
     kind = OrderType.COMBO_LIMIT if len(legs) > 1 else OrderType.LIMIT
     request = OrderRequest(order, kind, TimeInForce.DAY, legs, units, None)
-    child = Child(request, now, now + timedelta(seconds=60), filled=filled)
+    child = Child(request, now, now + timedelta(seconds=60), filled=filled, fills=books.fills_of(order))
     intent = Intent(
         IntentKind.OPEN if purpose.adds_risk else IntentKind.CLOSE,
         trade.strategy,

@@ -19,7 +19,7 @@ from scipy.special import ndtr
 
 from tools.market import calendar
 from tools.market.paths import DayPlan, SessionPath, Stream, generator, short_vol
-from tools.market.quotes import LATER, NICKEL, SAME_DAY, Bools, Quotes, quote
+from tools.market.quotes import LATER, NICKEL, RECENT_WIDTH, SAME_DAY, Bools, Quotes, quote
 from tools.market.surface import DIVIDEND_YIELD, RATE, SECONDS_A_YEAR, Smile, price, sessions_left, smile_shape
 from tools.market.writer import Buffer, option_rows
 
@@ -157,7 +157,8 @@ def expiry_quotes(seed: int, path: SessionPath, expiry: date, strikes: Floats) -
     reach_up = np.hstack((rising * up, falling * down))
     reach_down = np.hstack((rising * down, falling * up))
     random = generator(seed, Stream.QUOTES, day.toordinal(), expiry.toordinal())
-    quotes = quote(random, worth, reach_up, reach_down, SAME_DAY if expiry == day else LATER, plan.shape)
+    model = SAME_DAY if expiry == day else LATER
+    quotes = quote(random, worth, reach_up, reach_down, model, plan.shape, scale=RECENT_WIDTH)
 
     keep: Bools = np.ones(worth.shape, dtype=np.bool_)
     if expiry > day:

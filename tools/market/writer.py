@@ -73,7 +73,7 @@ def option_rows(quotes: Quotes, times: npt.NDArray[np.int64], keep: Bools) -> tu
     # A bid of 0 has no size.
     bid_size = np.where(quotes.bid > 0, quotes.bid_size, len(SIZES))
     sizes = (_size_words("")[bid_size], _size_words("\n")[quotes.ask_size])
-    wide = max(int(side[1].max(initial=0)) for side in columns) >= _NARROW_NICKELS
+    wide = max(int(column.max(initial=0)) for side in columns for column in side) >= _NARROW_NICKELS
     per_price = 2 if wide else 1
     minutes, contracts = quotes.bid.shape
     rows = np.empty((contracts, minutes, 3 + 8 * per_price), dtype=np.uint64)
