@@ -60,8 +60,8 @@ LONG_BLOWOUT, LONG_BLOWOUT_ENDS = 0.06, 0.22  # ... but a few belong to a state 
 LOCKED = ((0.10, 0.45), (0.50, 0.10), (np.inf, 0.0055))
 CROSSED = ((0.10, 0.09), (0.50, 0.015), (np.inf, 0.0022))
 OPENING_WIDTH, OPENING_MINUTES = 1.8, 4.0
-# The measured week is of 2021.  Since every day has its own expiry, markets are tighter: a published sample of 1.5 million
-# quotes has a median width of 3.6 % of mid at 15 delta, where the widths above give 6.8 %.
+# The measured week is of 2021.  Since every day has its own expiry, markets are tighter: a published sample of 1.5
+# million quotes has a median width of 3.6 % of mid at 15 delta, where the widths above give 6.8 %.
 RECENT_WIDTH = 0.53
 SIZES = np.array([1, 2, 3, 4, 6, 8, 10, 12, 15, 20, 25, 30, 40, 60, 90, 150], dtype=np.int64)
 

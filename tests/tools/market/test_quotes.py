@@ -128,9 +128,10 @@ def test_bids_of_far_wings_vanish_late_in_the_day() -> None:
     day = market.days[12]
     made = market.quotes(day)
     worth = np.hstack((made.smile.call, made.smile.put))
-    cheap = (worth > 0.04) & (worth < 0.12)
+    cheap = (worth > 0.08) & (worth < 0.12)
     gone = made.quotes.bid == 0
-    assert gone[330:][cheap[330:]].mean() > 1.5 * gone[:180][cheap[:180]].mean()
+    assert gone[:180][cheap[:180]].mean() < 0.05
+    assert gone[330:][cheap[330:]].mean() > 0.15
 
 
 def test_mids_of_orderly_quotes_keep_parity_and_order() -> None:

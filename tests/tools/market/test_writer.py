@@ -18,6 +18,7 @@ def quotes_of(seed: int, minutes: int, contracts: int, top: int) -> Quotes:
     random = np.random.default_rng(seed)
     shape = (minutes, contracts)
     prices = random.integers(0, top + 1, (8, *shape), dtype=np.int32)
+    prices = np.where(random.random(prices.shape) < 0.3, prices % 40, prices)
     sizes = random.integers(0, len(SIZES), (2, *shape), dtype=np.uint8)
     return Quotes(
         bid=prices[0],
