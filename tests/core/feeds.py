@@ -1,0 +1,97 @@
+"""A market feed written by hand: what stands in it is what the slice of that minute holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+import numpy as np
+
+from core.ports import RawBar, RawChain, RawQuote
+from core.vocabulary import Instrument, Right
+
+MINUTE = timedelta(minutes=1)
+
+
+def raw_bar(end: datetime, price: float, *, opened: float | None = None) -> RawBar:
+    first = price if opened is None else opened
+    return RawBar(end, first, max(first, price), min(first, price), price, 100.0)
+
+
+def raw_quote(end: datetime, bid: float | None, ask: float | None) -> RawQuote:
+    return RawQuote(end, bid, ask, bid, ask)
+
+
+def raw_chain(end: datetime, rows: Iterable[tuple[Instrument, float, float]]) -> RawChain:
+    """Columns from (contract, bid, ask) in the order given; 0 stands for an absent side, as in LEAN."""
+    contracts = tuple(rows)
+    return RawChain(
+        end,
+        tuple(row[0] for row in contracts),
+        np.array([row[0].strike for row in contracts], dtype=np.float64),
+        np.array([row[0].right is Right.CALL for row in contracts], dtype=np.bool_),
+        np.array([row[1] for row in contracts], dtype=np.float64),
+        np.array([row[2] for row in contracts], dtype=np.float64),
+    )
+
+
+def ramp(opened: datetime, minutes: int, *, first: float = 600.0, step: float = 0.1) -> tuple[RawBar, ...]:
+    """Minute bars from the open on; each opens where the one before closed."""
+    return tuple(
+        raw_bar(opened + n * MINUTE, first + n * step, opened=first + (n - 1) * step) for n in range(1, minutes + 1)
+    )
+
+
+class StubFeed:
+    """One minute at a time: `to` moves on and empties the slice."""
+
+    def __init__(self, time: datetime) -> None:
+        self.time = time
+        self.bars: dict[str, RawBar] = {}
+        self.quotes: dict[str, RawQuote] = {}
+        self.chains: dict[tuple[str, date], RawChain] = {}
+        self.counts: dict[str, Mapping[date, int]] = {}
+        self.halts: frozenset[str] = frozenset()
+        self.minutes: Sequence[RawBar] = ()
+        self.daily: dict[str, Sequence[RawBar]] = {}
+        self.asked: list[str] = []
+        """What was asked of history and of chains, in order."""
+
+    def to(self, time: datetime) -> StubFeed:
+        self.time = time
+        self.bars, self.quotes, self.chains = {}, {}, {}
+        return self
+
+    def bar(self, symbol: str) -> RawBar | None:
+        return self.bars.get(symbol)
+
+    def quote(self, symbol: str) -> RawQuote | None:
+        return self.quotes.get(symbol)
+
+    def chain(self, root: str, expiry: date) -> RawChain | None:
+        self.asked.append(f"chain {root}")
+        return self.chains.get((root, expiry))
+
+    def listed(self, root: str) -> Mapping[date, int]:
+        return self.counts.get(root, {})
+
+    def halted(self) -> frozenset[str]:
+        return self.halts
+
+    def minute_history(self, symbol: str, since: datetime) -> Sequence[RawBar]:
+        self.asked.append(f"minutes {symbol}")
+        return [bar for bar in self.minutes if since < bar.end <= self.time]
+
+    def daily_history(self, symbol: str, sessions: int) -> Sequence[RawBar]:
+        self.asked.append(f"daily {symbol}")
+        return list(self.daily.get(symbol, ()))[-sessions:]
+
+
+def live(feed: StubFeed, until: datetime, step: Callable[[], object]) -> None:
+    """Run a step for every minute after the feed's time, with the anchor's bar of that minute from its history."""
+    known = {bar.end: bar for bar in feed.minutes}
+    while feed.time < until:
+        feed.to(feed.time + MINUTE)
+        if feed.time in known:
+            feed.bars["SPY"] = known[feed.time]
+        step()
