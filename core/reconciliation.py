@@ -1,9 +1,9 @@
 """Reconciliation: books and working orders against the broker's holdings and cash, in every step (risk.md 19).
 
 Holdings are read by direct key over our own list, because the engine hides expired legs when one iterates; only the
-search for foreign positions iterates, in the session.  What a working order or a fill of the last minute explains waits;
-what nothing explains is locked.  A break sends nothing; it unlocks itself after two clean steps.  Comparing twice in one
-step changes nothing.
+search for foreign positions iterates, in the session.  What a working order or a fill of the last minute explains
+waits; what nothing explains is locked.  A break sends nothing; it unlocks itself after two clean steps.  Comparing
+twice in one step changes nothing.
 """
 
 from __future__ import annotations

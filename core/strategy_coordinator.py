@@ -156,7 +156,7 @@ class StrategyCoordinator:
         parts.settlement.fold(now)
         self._note_components(parts.initializer.retry(now), now)
         # 2 reconcile
-        snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(session))
+        snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(session, now))
         for underlying, value in snapshot.settlement_price.items():
             parts.settlement.remember(underlying, session.day, value)
         for (underlying, day), value in snapshot.past_settlement_price.items():
@@ -166,9 +166,8 @@ class StrategyCoordinator:
         self._settle_doubts(reconciliation, now)
         # 3 watch
         equity = equity_mark(snapshot, parts.books, account, parts.settings)
-        snapshot = replace(snapshot, account=account, equity=equity)
         reading = parts.vix.read(snapshot)
-        snapshot = replace(snapshot, vix=reading)
+        snapshot = replace(snapshot, account=account, equity=equity, vix=reading)
         watches = self._watch(snapshot)
         scale = StepScale(reading.scale, {name: watch.scale for name, watch in watches.items()})
         self._apply_states(snapshot, reconciliation, watches)
@@ -194,7 +193,9 @@ class StrategyCoordinator:
         self._note_components(parts.initializer.session_opened(now), now)
         parts.recorder.open_session(session, now)
 
-    def _note_components(self, changed: Iterable[str], now: datetime) -> None:
+    def _note_components(self, changed: Sequence[str], now: datetime) -> None:
+        if not changed:
+            return
         reports = {line.name: line for line in self._parts.initializer.report()}
         for name in changed:
             self._parts.recorder.component(reports[name], now)
@@ -205,12 +206,15 @@ class StrategyCoordinator:
         held = {symbol for symbol, qty in parts.books.positions().items() if qty}
         return [parts.books.instrument(symbol) for symbol in sorted(held.union(parts.gateway.symbols_at_work()))]
 
-    def _followed(self, session: Session) -> Sequence[tuple[str, date]]:
-        wanted = dict.fromkeys(
-            (strategy.root, expiry)
-            for strategy in self._parts.strategies
-            if (expiry := strategy.watches(session)) is not None and self._parts.state.may_enter(strategy.name)
-        )
+    def _followed(self, session: Session, now: datetime) -> Sequence[tuple[str, date]]:
+        """Chains that must be seen in every minute: those of strategies that may still enter today."""
+        wanted: dict[tuple[str, date], None] = {}
+        for strategy in self._parts.strategies:
+            window, expiry = strategy.window(session), strategy.watches(session)
+            if window is None or expiry is None or now > window.end:
+                continue
+            if self._parts.state.may_enter(strategy.name):
+                wanted[(strategy.root, expiry)] = None
         return tuple(wanted)
 
     # ---------------------------------------------------------------------------------------------- 2 and 3: find out

@@ -118,6 +118,7 @@ class Loop:
         """Yield the UTC moment of what comes next, then do it; ends with the run."""
         engine = self._engine
         engine.is_locked = True
+        self._learn_new()
         first_day = self._warm_up.begin()
         start_utc = engine.clock.utc
         engine.scheduler.start(start_utc)

@@ -84,7 +84,7 @@ class PaperAccount:
                 engine.simulated_broker.resume(order)
         except (KeyError, TypeError, ValueError) as error:
             raise PaperAccountError(
-                f"broker file {self.path.name}: unreadable ({error}), expected a paper run's file. Restore or delete it."
+                f"broker file {self.path.name}: unreadable ({error}), expected a paper run's file. Restore it."
             ) from None
         engine.cash_is_given = True
 

@@ -445,7 +445,7 @@ class OrderTicket:
             return
         self._filled += event.fill_quantity
         value = sum(abs(e.fill_quantity) * e.fill_price for e in self.order_events if e.status in FILL_STATUSES)
-        self._average_fill_price = value / abs(self._filled) if self._filled else 0.0
+        self._average_fill_price = round(value / abs(self._filled), 10) if self._filled else 0.0
         order.price = self._average_fill_price
 
     def __int__(self) -> int:

@@ -18,8 +18,7 @@ class DayType(click.ParamType[date]):
         try:
             return date.fromisoformat(str(value))
         except ValueError:
-            name = param.opts[0] if param is not None else "date"
-            self.fail(f"{name} = {value}: expected a date such as 2025-11-28. Write it as year-month-day.", param, ctx)
+            self.fail(f"{value}: expected a date such as 2025-11-28. Write it as year-month-day.", param, ctx)
 
 
 DAY = DayType()

@@ -209,10 +209,15 @@ def _merged(lines: Sequence[Line]) -> list[Line]:
 
 
 def _quiet(opening: Record, records: Sequence[Record], lines: Sequence[Line], held: Sequence[str]) -> list[Line]:
-    """Return lines for the minutes of which the ledger records no verdict and no order: nobody was asked, and why."""
+    """Return lines for the minutes of which the ledger records no verdict and no order: nobody was asked, and why.
+
+    A strategy is asked in every step of its window, and only there.  Between two verdicts a minute without one may also
+    have had no step, because it brought no data; before the first and after the last it was outside of every window.
+    """
     first = exchange_time(opening, "open_time")
     last = exchange_time(opening, "close_time")
     told: set[datetime] = set()
+    asked = sorted(line.first for line in lines if line.kind == "VERDICT")
     for line in lines:
         if line.kind == "VERDICT" or line.kind in _ACTS:
             told.update(line.first + MINUTE * step for step in range(line.minutes))
@@ -228,11 +233,10 @@ def _quiet(opening: Record, records: Sequence[Record], lines: Sequence[Line], he
             position += 1
         if minute not in told:
             open_now = [trade for trade, state in states.items() if state not in ("CLOSED", "CANCELLED", "PLANNED")]
-            text = (
-                f"no entry was asked for; holding {', '.join(open_now)}, no exit was due"
-                if open_now
-                else "no entry was asked for: outside every entry window; nothing held, nothing at work"
-            )
+            between = bool(asked) and asked[0] < minute < asked[-1]
+            why = "outside every entry window, or no data came" if between else "outside every entry window"
+            holding = f"holding {', '.join(open_now)}, no exit was due" if open_now else "nothing held, nothing at work"
+            text = f"no entry was asked for: {why}; {holding}"
             if out and out[-1].text == text and minute - out[-1].last == MINUTE:
                 out[-1] = Line(out[-1].first, minute, "", QUIET, "plain", text, ())
             else:

@@ -54,6 +54,8 @@ def test_a_quiet_minute_says_whether_something_was_held(run: Path) -> None:
     quiet = [line for line in session_story(read_ledger(run), DAY).lines if line.kind == "QUIET"]
     held = [line for line in quiet if TRADE in line.text]
     assert [(f"{line.first:%H:%M}", f"{line.last:%H:%M}") for line in held] == [("10:46", "11:29")]
+    assert [line.text for line in quiet if "no data came" in line.text and f"{line.first:%H:%M}" == "10:34"]
+    assert "no data" not in quiet[0].text + quiet[-1].text
     assert (f"{quiet[0].first:%H:%M}", f"{quiet[-1].last:%H:%M}") == ("09:31", "16:00")
 
 
