@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar, cast
 from core.books import Books
 from core.component_initializer import Blocks, ComponentInitializer, Row
 from core.entry_pipeline import EntryPipeline, GatedRule
-from core.errors import PermanentError, StateError
+from core.errors import PermanentError
 from core.exit_plans import ExitWatch
 from core.ledger import Ledger
 from core.ledger_kinds import EndReason, Kind
@@ -27,6 +27,7 @@ from core.ports import Broker, MarketFeed, Store
 from core.reconciliation import Reconciler
 from core.recorder import Recorder, RunFacts
 from core.recovery import take_over_orders
+from core.recovery_plan import plan_recovery
 from core.rules import Manager
 from core.self_test import self_test
 from core.session import SessionClock
@@ -36,7 +37,7 @@ from core.settlement import Settlement
 from core.state_manager import Remembers, StateManager
 from core.state_slots import SlotStore
 from core.strategy_coordinator import Parts, StrategyCoordinator
-from core.trade_machine import TradeState, Trigger
+from core.trade_machine import TradeState
 from core.vocabulary import Disposition, Gate, TradingState
 from helpers.brokerages import missing_capabilities
 from risk.account_phases import AccountPhases
@@ -205,7 +206,7 @@ def assemble(
     _disable_incapable(parts)
     parts.recorder.start_run(facts, initializer, now, None if replay.is_fresh else replay.head)
     if live:
-        _recover(parts, store, run, replay, identities, now)
+        _recover(parts, replay, identities, now)
     return assembly
 
 
@@ -434,55 +435,31 @@ def _option_margin(margin: MarginManager, snapshot: MarketSnapshot, books: Books
     return margin.usage(snapshot, books).options_usd
 
 
-def _recover(parts: Parts, store: Store, run: str, replay: Replay, identities: Identities, now: datetime) -> None:
+def _recover(parts: Parts, replay: Replay, identities: Identities, now: datetime) -> None:
     """Complete the replayed books by the newest valid snapshot and the broker's word; freeze what cannot be explained."""
-    alerts: list[tuple[str, str]] = []
-    row = "fresh"
-    slots = parts.state.slots
-    assert slots is not None
-    try:
-        found = slots.load()
-    except StateError as error:
-        found, row = None, "newer schema"
-        alerts.append(("STATE_SCHEMA", str(error)))
-    if replay.torn:
-        alerts.append(("LEDGER_TORN", replay.torn))
-    frozen: list[str] = []
-    if replay.broken:
-        row = "hash fork"
-        alerts.append(("LEDGER_BROKEN", replay.broken))
-        frozen += [trade.id for trade in parts.books.open_trades()]
-    if found is not None:
-        alerts += [("SLOT_LOST", sentence) for sentence in found.lost]
-        if found.body is not None:
-            for text, identifier in dict(found.body["contracts"]).items():
-                identities.restore(text, identifier)
-            frozen += parts.state.restore(found.body)
-            row = "one valid slot" if found.lost else "two valid slots"
-            if int(found.body["ledger_seq"]) > replay.seq:
-                alerts.append(
-                    (
-                        "LEDGER_GAP",
-                        f"The state knows {found.body['ledger_seq']} records, the ledger has {replay.seq}; open trades are frozen.",
-                    )
-                )
-                frozen += [trade.id for trade in parts.books.open_trades()]
-            elif not replay.knows(int(found.body["ledger_seq"]), str(found.body["ledger_head"])):
-                row = "hash fork"
-                alerts.append(("LEDGER_FORK", "State and ledger have different histories; open trades are frozen."))
-                frozen += [trade.id for trade in parts.books.open_trades()]
-    if (found is None or found.body is None) and not replay.is_fresh:
-        row = row if row != "fresh" else "ledger only"
-        frozen += [trade.id for trade in parts.books.open_trades() if trade.exit_plan is None]
-    if replay.is_fresh and parts.broker.positions():
-        row = "none, broker not flat"
-    for trade in dict.fromkeys(frozen):
-        parts.state.drive(trade, Trigger.BREAK, now)
-    orders = take_over_orders(parts.books, parts.gateway, now)
-    trades = sorted(trade.id for trade in parts.books.open_trades())
-    parts.ledger.append(Kind.RESTART, "", now, row=row, trades=trades, orders=sorted(orders))
-    for code, text in alerts:
-        parts.ledger.append(Kind.ALERT, "", now, severity="WARNING", code=code, text=text)
+    state, books, ledger = parts.state, parts.books, parts.ledger
+    assert state.slots is not None
+    plan = plan_recovery(state.slots, replay, broker_is_flat=not parts.broker.positions(), now=now)
+    whole = True
+    if plan.body is not None:
+        for text, identifier in dict(plan.body["contracts"]).items():
+            identities.restore(text, identifier)
+        if plan.regain:
+            whole = state.regain(plan.body, replay.seq, now)
+        orphans = state.restore(plan.body)
+    else:
+        orphans = tuple(trade.id for trade in books.open_trades())
+    why = plan.distrust or ("" if whole else "The state does not reach back to the end of the ledger.")
+    if why:
+        state.distrust(why)
+        orphans = tuple(trade.id for trade in books.open_trades())
+    for trade in orphans:
+        state.hold(trade, now)
+    orders = take_over_orders(books, parts.gateway, now)
+    trades = sorted(trade.id for trade in books.open_trades())
+    ledger.append(Kind.RESTART, "", now, row=plan.row.value, trades=trades, orders=sorted(orders))
+    for code, text in plan.alerts:
+        ledger.append(Kind.ALERT, "", now, severity="WARNING", code=code, text=text)
 
 
 __all__ = ["Assembly", "assemble", "run_id"]

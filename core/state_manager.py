@@ -19,13 +19,14 @@ from core.ledger_kinds import Kind
 from core.ledger_reader import written_fields
 from core.market import MarketSnapshot, QuoteVerdict
 from core.reasons import Reason
+from core.rules import Cause
 from core.session import SessionClock
 from core.settings import OrderSettings, StateSettings
 from core.state_slots import SlotStore
 from core.strategy_states import StrategyStanding, StrategyState
 from core.trade_machine import LIVING, Standing, TradeState, Trigger, next_state
 from core.trades import Trade
-from core.vocabulary import ExitPlan, Intent, Verdict
+from core.vocabulary import ExitPlan, Intent, TradingState, Verdict
 
 _ENTRY_STEPS: Final = 4
 _ASSIGNED_MIN: Final = 10
@@ -65,6 +66,7 @@ class StateManager:
         self._strategies: dict[str, StrategyStanding] = {}
         self._parts: dict[str, Remembers] = {}
         self._held: set[str] = set()
+        self._distrust = ""
 
     @property
     def slots(self) -> SlotStore | None:
@@ -99,6 +101,16 @@ class StateManager:
         standing = self._strategies[strategy]
         standing.rest(now)
         return standing.refusal()
+
+    def distrust(self, why: str) -> None:
+        """Only reduce risk until the operator has adopted what was found on start."""
+        self._distrust = why
+
+    def causes(self) -> tuple[Cause, ...]:
+        """Return the trading-state cause of a start that could not be explained."""
+        if not self._distrust:
+            return ()
+        return (Cause("state.distrusted", TradingState.REDUCING, Reason.STATE_REDUCING),)
 
     # --------------------------------------------------------------------------------------------------------- trades
 
@@ -267,6 +279,7 @@ class StateManager:
         """
         if self._slots is None or self._ledger.seq == self._saved_seq:
             return
+        self._ledger.flush(durable=True)  # the ledger first, so that a slot is ahead of it only after a loss
         slot, seq, digest = self._slots.save(self._body(now, contracts), shorten=_drop_oldest)
         self._ledger.append(Kind.STATE_SAVED, "", now, slot=slot, state_seq=seq, sha256=digest)
         self._saved_seq = self._ledger.seq

@@ -249,6 +249,7 @@ class StrategyCoordinator:
             *reconciliation.causes,
             *parts.recorder.causes(snapshot),
             *parts.ledger.causes(),
+            *parts.state.causes(),
         ]
         for watch in watches.values():
             causes.extend(watch.causes)
