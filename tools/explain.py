@@ -217,7 +217,7 @@ def _quiet(opening: Record, records: Sequence[Record], lines: Sequence[Line], he
     first = exchange_time(opening, "open_time")
     last = exchange_time(opening, "close_time")
     told: set[datetime] = set()
-    asked = sorted(line.first for line in lines if line.kind == "VERDICT")
+    asked = sorted(moment for line in lines if line.kind == "VERDICT" for moment in (line.first, line.last))
     for line in lines:
         if line.kind == "VERDICT" or line.kind in _ACTS:
             told.update(line.first + MINUTE * step for step in range(line.minutes))
