@@ -60,13 +60,16 @@ def equity(view: View) -> Figure:
     ]
     layout = _layout(
         360,
+        xaxis={"anchor": "y2"},
         yaxis={"domain": [0.32, 1], "title": {"text": "Equity USD"}, "tickformat": ",.0f"},
         yaxis2={"domain": [0, 0.24], "title": {"text": "Drawdown %"}, "anchor": "x"},
     )
     return {"data": data if view.equity.x else [], "layout": layout}
 
 
-def _line(series: Series, name: str, colour: str, *, axis: str = "y", fill: str | None = None, hover: str = "") -> Figure:
+def _line(
+    series: Series, name: str, colour: str, *, axis: str = "y", fill: str | None = None, hover: str = ""
+) -> Figure:
     line: Figure = {
         "type": "scatter",
         "mode": "lines",
@@ -86,12 +89,15 @@ def _line(series: Series, name: str, colour: str, *, axis: str = "y", fill: str 
 def vix(view: View) -> Figure:
     """VIX as recorded, a band of regimes below it, the trading state below that."""
     end = max((series.x[-1] for series in (view.vix, view.equity) if series.x), default="")
-    data = [_line(view.vix, "VIX", VIOLET, hover="%{x|%d %b %H:%M}<br>VIX %{y:.2f}<extra></extra>")] if view.vix.x else []
+    data = (
+        [_line(view.vix, "VIX", VIOLET, hover="%{x|%d %b %H:%M}<br>VIX %{y:.2f}<extra></extra>")] if view.vix.x else []
+    )
     data += _band(view.regime, REGIME_COLOURS, "regime", "y2", end)
     data += _band(view.state, STATE_COLOURS, "trading state", "y3", end)
     ticks = {"showticklabels": False, "range": [0, 1], "fixedrange": True, "anchor": "x"}
     layout = _layout(
         330,
+        xaxis={"anchor": "y3"},
         yaxis={"domain": [0.34, 1], "title": {"text": "VIX"}},
         yaxis2={**ticks, "domain": [0.17, 0.27], "title": {"text": "regime", "standoff": 4}},
         yaxis3={**ticks, "domain": [0, 0.1], "title": {"text": "state", "standoff": 4}},
@@ -100,7 +106,7 @@ def vix(view: View) -> Figure:
 
 
 def _band(series: Series, colours: dict[str, str], name: str, axis: str, end: str) -> list[Figure]:
-    """One filled block per run of the same value, one trace per value so that the legend of colours is the hover text."""
+    """One filled block per run of the same value, one trace per value: its hover text is the legend."""
     traces: dict[str, Figure] = {}
     points = list(zip(series.x, series.y, strict=True))
     index = 0
@@ -149,7 +155,8 @@ def timeline(view: View) -> Figure:
                 "y": [trade.strategy, trade.strategy],
                 "line": {"color": colour, "width": 5},
                 "marker": {"color": colour, "size": 11, "symbol": ["circle", "diamond"]},
-                "hovertemplate": f"{trade.id}<br>{trade.units} x {trade.structure}<br>{result} {trade.reason}<extra></extra>",
+                "hovertemplate": f"{trade.id}<br>{trade.units} x {trade.structure}<br>{result} {trade.reason}"
+                "<extra></extra>",
                 "customdata": [trade.id, trade.id],
             }
         )
@@ -172,7 +179,9 @@ def pnl(view: View) -> Figure:
             }
         )
     totals = ", ".join(f"{name} ${total:,.2f}" for name, total in by_strategy(closed).items())
-    layout = _layout(280, yaxis={"title": {"text": "Result USD"}, "tickformat": ",.0f"}, xaxis={"showticklabels": False})
+    layout = _layout(
+        280, yaxis={"title": {"text": "Result USD"}, "tickformat": ",.0f"}, xaxis={"showticklabels": False}
+    )
     layout["xaxis"]["title"] = {"text": totals}
     return {"data": data, "layout": layout}
 
@@ -207,7 +216,13 @@ def margin(view: View) -> Figure:
     data = []
     if view.used.x:
         data = [
-            _line(view.used, "own margin", BLUE, fill="tozeroy", hover="%{x|%d %b %H:%M}<br>margin %{y:.2f} % of equity<extra></extra>"),
+            _line(
+                view.used,
+                "own margin",
+                BLUE,
+                fill="tozeroy",
+                hover="%{x|%d %b %H:%M}<br>margin %{y:.2f} % of equity<extra></extra>",
+            ),
             _line(view.crash, "crash loss", RED, hover="crash loss %{y:.2f} % of equity<extra></extra>"),
         ]
     return {"data": data, "layout": _layout(240, yaxis={"title": {"text": "% of equity"}, "rangemode": "tozero"})}
