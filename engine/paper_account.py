@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.enums import DataNormalizationMode, OrderStatus, OrderType, Resolution, SecurityType
 from engine.errors import EngineError
+from engine.models.views import plain
 from engine.orders import GroupOrderManager, Order, OrderProperties, TimeInForce, TimeInForceKind
 from engine.symbols import Symbol
 
@@ -43,8 +44,8 @@ class PaperAccount:
         content = {
             "version": _VERSION,
             "utc": engine.clock.utc.isoformat(),
-            "cash": str(engine.portfolio.settled),
-            "unsettled": str(engine.portfolio.unsettled),
+            "cash": plain(engine.portfolio.settled),
+            "unsettled": plain(engine.portfolio.unsettled),
             "order_id": engine.transactions.last_order_id,
             "group_id": engine.transactions.group_id,
             "holdings": [

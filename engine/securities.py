@@ -316,6 +316,8 @@ class Security:
     def catch_up(self) -> None:
         """Fold all bars that were delivered since the last look."""
         first, now = self._seen, self._clock.stamp
+        if now <= first:
+            return
         self._seen = now
         last = min(now, self.subscription.until)
         if first >= last:
