@@ -140,8 +140,10 @@ class ExpiryQuotes:
     ended: npt.NDArray[np.int64]
 
 
-def expiry_quotes(seed: int, path: SessionPath, expiry: date, strikes: Floats) -> ExpiryQuotes:
-    """Price and quote one expiry over a session."""
+def expiry_quotes(
+    seed: int, path: SessionPath, expiry: date, strikes: Floats, width_scale: float = RECENT_WIDTH
+) -> ExpiryQuotes:
+    """Price and quote one expiry over a session; width_scale multiplies the measured widths."""
     day, plan = path.plan.day, path.plan
     # A series that expires today has its last row at 16:00, the others go on to 16:15.
     rows = plan.minutes if expiry == day else path.rows
@@ -158,7 +160,7 @@ def expiry_quotes(seed: int, path: SessionPath, expiry: date, strikes: Floats) -
     reach_down = np.hstack((rising * down, falling * up))
     random = generator(seed, Stream.QUOTES, day.toordinal(), expiry.toordinal())
     model = SAME_DAY if expiry == day else LATER
-    quotes = quote(random, worth, reach_up, reach_down, model, plan.shape, scale=RECENT_WIDTH)
+    quotes = quote(random, worth, reach_up, reach_down, model, plan.shape, scale=width_scale)
 
     keep: Bools = np.ones(worth.shape, dtype=np.bool_)
     if expiry > day:

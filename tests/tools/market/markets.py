@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tools.market import calendar
 from tools.market.chain import ExpiryQuotes, Listing, expiry_quotes, listings, mornings
 from tools.market.paths import DayPlan, SessionPath, daily_plans, session_path
+from tools.market.quotes import RECENT_WIDTH
 from tools.market.scenarios import SCENARIOS
 from tools.market.spec import MarketSpec
 
@@ -35,9 +36,9 @@ class World:
         """Return the listed strikes of one expiry, today's by default."""
         return np.array(self.listed[day][expiry or day], dtype=np.float64)
 
-    def quotes(self, day: date, expiry: date | None = None) -> ExpiryQuotes:
-        """Return one expiry's quotes of a session, today's by default."""
-        return expiry_quotes(self.seed, self.path(day), expiry or day, self.strikes(day, expiry))
+    def quotes(self, day: date, expiry: date | None = None, width_scale: float = RECENT_WIDTH) -> ExpiryQuotes:
+        """Return one expiry's quotes of a session, today's by default; a width_scale of 1 is the measured week's."""
+        return expiry_quotes(self.seed, self.path(day), expiry or day, self.strikes(day, expiry), width_scale)
 
     def fridays(self) -> list[date]:
         """Return the last session of every week."""

@@ -36,7 +36,7 @@ def sample(kind: str) -> Sample:
     mids, widths, contracts = [], [], []
     for day in market.days[8:45:5]:
         expiry = day if kind == "0dte" else calendar.week_expiry(day)
-        quotes = market.quotes(day, expiry).quotes
+        quotes = market.quotes(day, expiry, width_scale=1.0).quotes
         bid, ask = quotes.bid * NICKEL, quotes.ask * NICKEL
         two_sided = quotes.bid > 0
         mids.append(((bid + ask) / 2)[two_sided])
@@ -99,6 +99,20 @@ def test_blow_outs_are_rare_and_mostly_last_one_minute(kind: str) -> None:
     assert 0.4 * MEASURED["blowout_share"][kind] < np.mean(shares) < 1.6 * MEASURED["blowout_share"][kind]
     assert 0.5 < np.mean(np.array(lengths) == 1) < 0.9
     assert max(lengths) >= 4
+
+
+def test_written_markets_have_recent_widths_when_vix_is_ordinary() -> None:
+    market = world("crash_2018")
+    widths: dict[str, list[Floats]] = {delta: [] for delta in MEASURED["recent_width_of_mid"]}
+    for day in market.days[:8]:  # before the event, VIX 13 to 16
+        made = market.quotes(day)
+        bid, ask = made.quotes.bid * NICKEL, made.quotes.ask * NICKEL
+        delta = np.abs(np.hstack((made.smile.call_delta, made.smile.call_delta - 1)))
+        for wanted, found in widths.items():
+            near = (np.abs(delta - float(wanted)) < 0.02) & (bid > 0)
+            found.append(((ask - bid) / ((ask + bid) / 2))[near])
+    for wanted, found in widths.items():
+        assert np.median(np.concatenate(found)) == pytest.approx(MEASURED["recent_width_of_mid"][wanted], rel=0.25)
 
 
 def all_prices(quotes: Quotes) -> npt.NDArray[np.int32]:
