@@ -170,8 +170,10 @@ def test_a_wide_market_does_not_hide_a_stop(mid: float, half: float, spot: float
 
 def test_a_wide_quote_fires_no_target() -> None:
     held = Held()
+    held.trade.exit_plan = replace(plan_of(), touched_confirm_min=None)
     assert held.see(at(13), 1.0, verdicts=WIDE) is None
-    assert reason(held.see(at(13, 1), 1.0)) is Reason.EXIT_TARGET
+    assert held.see(at(13, 1), 1.0, 4.5, spot=5_405.0, verdicts=WIDE) is None, "not while it confirms a stop either"
+    assert reason(held.see(at(13, 2), 1.0)) is Reason.EXIT_TARGET
 
 
 def test_a_long_that_nobody_bids_for_is_worth_nothing_and_the_minute_is_valid() -> None:

@@ -103,6 +103,8 @@ def test_feed_silence_counts_from_the_open_and_ends_with_any_price(data: MarketD
     feed.to(at(9, 33)).quotes[SHORT.symbol] = raw_quote(at(9, 33), 2.0, 2.1)
     assert see(data, feed, SHORT).feed_silent_s == 0
     assert see(data, feed.to(at(9, 35))).feed_silent_s == 120
+    feed.to(at(9, 36)).bars["VIX"] = raw_bar(at(9, 36), 24.0)
+    assert see(data, feed).feed_silent_s == 0
 
 
 def test_the_opening_price_comes_with_the_snapshot(data: MarketData, feed: StubFeed) -> None:
@@ -282,6 +284,10 @@ def test_our_model_prices_a_contract_at_the_volatility_of_its_last_good_quote(da
     feed.quotes[SHORT.symbol] = raw_quote(at(12), good - 0.05, good + 0.05)
     assert see(data, feed, SHORT).model_price(SHORT) == pytest.approx(good)
 
+    feed.to(at(12, 1)).bars["SPX"] = raw_bar(at(12, 1), 5_335.0)
+    step = see(data, feed, SHORT)
+    assert step.quote(SHORT.symbol).is_good, "a minute old, and still of the spot of its own minute"
+    assert step.model_price(SHORT) == pytest.approx(value(5_335.0, at(12, 1)), abs=1e-6)
     feed.to(at(12, 10)).bars["SPX"] = raw_bar(at(12, 10), 5_290.0)
     assert see(data, feed, SHORT).model_price(SHORT) == pytest.approx(value(5_290.0, at(12, 10)), abs=1e-6)
 

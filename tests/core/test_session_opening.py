@@ -97,6 +97,7 @@ def test_fp22_the_next_day_starts_afresh() -> None:
     morning.feed.time = monday - MINUTE
     assert morning.until(monday) == PENDING
     assert morning.until(monday + 5 * MINUTE) == known(606.0)
+    assert morning.feed.asked == []
 
 
 def test_the_same_bar_comes_from_history_when_a_minute_was_missed() -> None:
