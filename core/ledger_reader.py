@@ -25,7 +25,7 @@ _HASH_MARK: Final = b',"hash":"'
 
 @dataclass(slots=True)
 class Replay:
-    """What an earlier process left: head, next seq, time and counts behind its last good line, and what was wrong there.
+    """What an earlier process left: head, next seq, time and counts behind its last good line, and what is wrong there.
 
     torn is the sentence about a tail set aside, broken the one about an altered line; heads the hash of every line.
     """
@@ -68,13 +68,13 @@ def replay_ledger(store: Store, run: str, fold: Fold) -> Replay:
         else:
             continue
         rest = payload[good:]
-        if number == numbers[-1] and b"\n" not in rest.rstrip(b"\n"):
+        if end < 0 and number == numbers[-1]:
             kept = set_tail_aside(store, run, number, payload[:good], rest)
             found.torn = f"The last line of the ledger was cut after {len(rest)} bytes; it lies in {kept}."
         else:
             trouble = trouble if end >= 0 else "it is cut in the middle of the ledger"
             found.broken = (
-                f"{chunk_key(run, number)}, seq {found.seq}: {trouble}. The ledger was altered; open trades are frozen. "
+                f"{chunk_key(run, number)}, seq {found.seq}: {trouble}. The ledger was altered; what is open is frozen. "
                 "Compare it with its anchors, then adopt or close them by hand."
             )
         break

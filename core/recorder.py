@@ -121,8 +121,6 @@ class Recorder:
             name=line.name,
             status=line.status.value,
             error=line.error,
-            sentence=line.sentence,
-            attempts=line.attempts,
         )
 
     # -------------------------------------------------------------------------------------------------------- session
