@@ -18,6 +18,9 @@ from core.ports import RawBar, RawChain, RawQuote
 from core.vocabulary import Instrument, Right
 
 _CENT = 0.01
+# LEAN's own number for an index option follows its last price (0.05 below 3, 0.10 from there on), so that it depends on
+# the moment in which it is read; the net price of a combo moves in 0.05.
+_INDEX_OPTION_TICK = 0.05
 
 
 class LeanMarket:
@@ -71,11 +74,12 @@ class LeanMarket:
         if symbol.security_type in (SecurityType.OPTION, SecurityType.INDEX_OPTION, SecurityType.FUTURE_OPTION):
             properties = self._algorithm.securities[symbol].symbol_properties
             is_call = symbol.id.option_right == OptionRight.CALL
+            is_index = symbol.security_type == SecurityType.INDEX_OPTION
             instrument = Instrument(
                 text,
                 str(symbol.underlying.value),
                 multiplier=int(properties.contract_multiplier),
-                tick=float(properties.minimum_price_variation),
+                tick=_INDEX_OPTION_TICK if is_index else float(properties.minimum_price_variation),
                 right=Right.CALL if is_call else Right.PUT,
                 strike=float(symbol.id.strike_price),
                 expiry=symbol.id.date.date(),
