@@ -101,7 +101,7 @@ def _sessions(folder: Path, start: date | None, end: date | None) -> tuple[date,
         found = sorted(_dates_of_minutes(folder))
         if not found:
             raise BulkheadUsageError(
-                f"data = {folder}: expected minute files of SPY, SPX or SPXW, there are none. "
+                f"data = {folder}: expected minute files of SPY or SPX, there are none. "
                 "Name another folder, or make one with ./bulkhead data generate."
             )
         start, end = start or found[0], end or found[-1]
@@ -111,7 +111,8 @@ def _sessions(folder: Path, start: date | None, end: date | None) -> tuple[date,
     return days
 
 
-_MINUTE_FOLDERS = ("equity/usa/minute/spy", "index/usa/minute/spx", "indexoption/usa/minute/spxw")
+# Not SPXW: a folder may begin with the options of the session before the first, which LEAN takes up at midnight.
+_MINUTE_FOLDERS = ("equity/usa/minute/spy", "index/usa/minute/spx")
 
 
 def _dates_of_minutes(folder: Path) -> set[date]:

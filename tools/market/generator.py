@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import date
+from enum import IntEnum
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -28,7 +29,6 @@ Progress = Callable[[int, int], None]
 Bar = tuple[float, float, float, float, int]
 
 HISTORY_SESSIONS = 320  # daily bars before the first session: more than a year
-UNIVERSES_BEFORE = 2
 OPEN_CHICAGO_MS = OPEN_NEW_YORK_MS - 3_600_000
 INDEX_TICKS = 60  # what LEAN's own index files carry as volume: the number of prints
 # Below this a second process costs more than it saves.
@@ -119,19 +119,28 @@ def _make_room(out: Path) -> None:
 # --- planning -------------------------------------------------------------------------------------------------------
 
 
+class _Content(IntEnum):
+    """How much of a session is written."""
+
+    UNIVERSE = 0
+    OPTIONS = 1
+    WHOLE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class _Task:
     """One session for a worker: its plan, yesterday's fund prices, its listing and the next session's.
 
-    A task without a listing writes the universe file only.  Two sessions before the first have one: LEAN begins at
-    00:00 New York, when it is still yesterday in Chicago, and reads the file before the one that counts.
+    LEAN begins a run at 00:00 New York, when it is still yesterday in Chicago: it first takes up yesterday's options.
+    So the session before the first has its universe file and option quotes, the one before that its universe file.
     """
 
     seed: int
     plan: DayPlan
     fund_priors: Mapping[str, float]
-    listing: Listing | None
+    listing: Listing
     next_listing: Listing
+    content: _Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +170,11 @@ def _plan(spec: MarketSpec, days: Sequence[date]) -> tuple[list[_Task], dict[dat
     history: dict[date, _DayBars] = {}
     for plan in plans[max(1, first - HISTORY_SESSIONS) : first]:
         history[plan.day] = _daily(spec.seed, session_path(spec.seed, plan), _fund_priors(funds, plan.day))
-    tasks = []
-    for plan in plans[first - UNIVERSES_BEFORE :]:
-        listing = listed[plan.day] if plan.day >= days[0] else None
-        following = listed[calendar.after(plan.day)]
-        tasks.append(_Task(spec.seed, plan, _fund_priors(funds, plan.day), listing, following))
+    tasks: list[_Task] = []
+    for plan in plans[first - _Content.WHOLE :]:
+        content = _Content(min(_Content.WHOLE, _Content.UNIVERSE + len(tasks)))
+        today, following = listed[plan.day], listed[calendar.after(plan.day)]
+        tasks.append(_Task(spec.seed, plan, _fund_priors(funds, plan.day), today, following, content))
     return tasks, history
 
 
@@ -191,8 +200,12 @@ def _run(tasks: Sequence[_Task], out: Path, jobs: int | None) -> Iterator[_Outco
 
 def _gather(pool: Executor, tasks: Sequence[_Task], out: Path) -> Iterator[_Outcome]:
     waiting: list[Future[_Outcome]] = [pool.submit(_write_session, task, out) for task in tasks]
-    for finished in as_completed(waiting):
-        yield finished.result()
+    try:
+        for finished in as_completed(waiting):
+            yield finished.result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _write_session(task: _Task, out: Path) -> _Outcome:
@@ -205,16 +218,18 @@ def _write_session(task: _Task, out: Path) -> _Outcome:
     text = universe_text(path, _index_day(spx), task.next_listing)
     universe.write_text(text, encoding="utf-8", newline="\n")
     files, rows = 1, 0
-    if task.listing is None:
+    if task.content >= _Content.OPTIONS:
+        entries, rows = quote_entries(task.seed, path, task.listing)
+        write_zip(out / f"indexoption/usa/minute/spxw/{stamp}_quote_european.zip", entries)
+        files += 1
+    if task.content < _Content.WHOLE:
         return _Outcome(day, _DayBars({}, []), files, rows)
     bars = _daily(task.seed, path, task.fund_priors, out)
     times = [OPEN_CHICAGO_MS + MINUTE_MS * minute for minute in range(path.rows)]
     for ticker, prices in (("spx", spx), ("vix", vix)):
         entry: Buffer = index_rows(times, prices, [INDEX_TICKS] * path.rows)
         write_zip(out / f"index/usa/minute/{ticker}/{stamp}_trade.zip", [(f"{stamp}_{ticker}_minute_trade.csv", entry)])
-    entries, rows = quote_entries(task.seed, path, task.listing)
-    write_zip(out / f"indexoption/usa/minute/spxw/{stamp}_quote_european.zip", entries)
-    files += 3 + 2 * len(TICKERS)
+    files += 2 + 2 * len(TICKERS)
     return _Outcome(day, bars, files, rows)
 
 

@@ -58,7 +58,7 @@ def test_the_folder_holds_what_lean_reads(market: Path) -> None:
         for day in days
         for kind in ("trade", "quote")
     }
-    expected |= {f"indexoption/usa/minute/spxw/{day}_quote_european.zip" for day in days}
+    expected |= {f"indexoption/usa/minute/spxw/{day}_quote_european.zip" for day in ("20251124", *days)}
     expected |= {f"indexoption/usa/universes/spxw/{day}.csv" for day in ("20251121", "20251124", *days)}
     expected |= {f"equity/usa/{kind}/{ticker}.csv" for kind in ("map_files", "factor_files") for ticker in TICKERS}
     expected |= {f"equity/usa/daily/{ticker}.zip" for ticker in TICKERS}
