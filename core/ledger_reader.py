@@ -74,7 +74,7 @@ def replay_ledger(store: Store, run: str, fold: Fold) -> Replay:
         else:
             trouble = trouble if end >= 0 else "it is cut in the middle of the ledger"
             found.broken = (
-                f"{chunk_key(run, number)}, seq {found.seq}: {trouble}. The ledger was altered; what is open is frozen. "
+                f"{chunk_key(run, number)} seq {found.seq}: {trouble}. The ledger was altered, what is open is frozen. "
                 "Compare it with its anchors, then adopt or close them by hand."
             )
         break
