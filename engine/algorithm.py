@@ -29,9 +29,10 @@ from engine.securities import Security
 from engine.trading import TradingApi
 
 if TYPE_CHECKING:
-    from engine.holdings import Portfolio, SecurityManager
     from engine.object_store import ObjectStore
+    from engine.portfolio import Portfolio
     from engine.schedule import DateRules, ScheduleManager, TimeRules
+    from engine.security_manager import SecurityManager
     from engine.settings import AlgorithmSettings, UniverseSettings
     from engine.slice import Delistings, Dividends, Slice, Splits
     from engine.state import EngineState

@@ -13,12 +13,14 @@ from typing import Final, Protocol
 from engine.clock import EngineClock
 from engine.enums import OrderStatus, OrderType
 from engine.errors import SimulatedDeath
-from engine.holdings import Portfolio, SecurityManager
 from engine.models import expiry, fills, margin
 from engine.models.brokerage import ORDER_EXPIRED, is_order_expired
 from engine.models.strategy_margin import MarginModelError
+from engine.option_security import Option
 from engine.orders import CLOSED_STATUSES, Order, OrderEvent, OrderFee, lean_name
-from engine.securities import Option, Security
+from engine.portfolio import Portfolio
+from engine.securities import Security
+from engine.security_manager import SecurityManager
 from engine.symbols import Symbol
 from engine.transactions import Hooks, TransactionManager
 

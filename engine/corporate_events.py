@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from engine.enums import DataNormalizationMode, OrderType, SecurityType, SplitType
 from engine.market_bars import Dividend, Split
 from engine.models.views import exact
+from engine.option_security import Option
 from engine.orders import LIMIT_TYPES, STOP_TYPES, OrderField, UpdateOrderFields
-from engine.securities import Option, Security
+from engine.securities import Security
 from engine.tickets import SubmitOrderRequest
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from engine.enums import DataNormalizationMode, Resolution, SecurityType
 from engine.errors import EngineUnsupported
 from engine.history import History, HistoryBars
 from engine.market_bars import QuoteBar, TradeBar
-from engine.securities import Equity, Index, Option, Security
+from engine.option_security import Option
+from engine.securities import Equity, Index, Security
 from engine.selection import ChainUniverse
 from engine.symbols import Symbol, SymbolError, index_of_option_root, is_index_option_root
 from engine.universe import OptionUniverse, filter_of

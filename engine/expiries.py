@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine.models import expiry
 
 if TYPE_CHECKING:
-    from engine.securities import Option
+    from engine.option_security import Option
     from engine.symbols import Symbol
 
 

@@ -16,23 +16,19 @@ import numpy as np
 
 from engine.clock import MINUTES_PER_DAY, NEW_YORK, EngineClock, zone
 from engine.columns import Floats, QuoteColumns, SymbolProperties, TradeColumns
-from engine.enums import DataNormalizationMode, OptionRight, OptionStyle, Resolution, SecurityType, SettlementType
+from engine.enums import DataNormalizationMode, Resolution, SecurityType
 from engine.exchange import ExchangeClock, SecurityExchange
 from engine.hours import minutes_to_new_york
-from engine.models.expiry import DefaultOptionAssignmentModel, OptionAssignmentModel, exercise_settlement
 from engine.models.security_margin import SecurityMarginModel
 from engine.models.views import BuyingPowerModel, FeeModel, PriceBar, QuoteView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from engine.feed import Feed, Subscription
     from engine.holdings import SecurityHolding
     from engine.hours import ExchangeHours
     from engine.market_bars import QuoteBar, TradeBar
     from engine.models.settlement import SettlementModel
     from engine.symbols import Symbol
-    from engine.universe import OptionFilterUniverse
 
 _ONE_MINUTE: Final = timedelta(minutes=1)
 _ONE_DAY: Final = timedelta(days=1)
@@ -353,23 +349,23 @@ class Security:
 
     def _fold_trades(self, columns: TradeColumns, first: int, row: int) -> None:
         self._fold_trade_prices(columns, first, row)
-        self._volume = _last_number(columns.values, 4, first, row) or self._volume
+        self._volume = last_number(columns.values, 4, first, row) or self._volume
 
     def _fold_trade_prices(self, columns: TradeColumns, first: int, row: int) -> None:
         values = columns.values
-        self._open = _last_number(values, 0, first, row) or self._open
-        self._high = _last_number(values, 1, first, row) or self._high
-        self._low = _last_number(values, 2, first, row) or self._low
-        close = _last_number(values, 3, first, row)
+        self._open = last_number(values, 0, first, row) or self._open
+        self._high = last_number(values, 1, first, row) or self._high
+        self._low = last_number(values, 2, first, row) or self._low
+        close = last_number(values, 3, first, row)
         if close:
             self._price = self._close = close
 
     def _fold_quotes(self, columns: QuoteColumns, first: int, row: int) -> None:
         values = columns.values
-        self._bid_price = _last_number(values, _BID_CLOSE, first, row) or self._bid_price
-        self._ask_price = _last_number(values, _ASK_CLOSE, first, row) or self._ask_price
-        self._bid_size = _last_number(values, _BID_SIZE, first, row) or self._bid_size
-        self._ask_size = _last_number(values, _ASK_SIZE, first, row) or self._ask_size
+        self._bid_price = last_number(values, _BID_CLOSE, first, row) or self._bid_price
+        self._ask_price = last_number(values, _ASK_CLOSE, first, row) or self._ask_price
+        self._bid_size = last_number(values, _BID_SIZE, first, row) or self._bid_size
+        self._ask_size = last_number(values, _ASK_SIZE, first, row) or self._ask_size
 
     def _fold_daily(self, first: int, last: int) -> None:
         columns = self._feed.source.daily(self.symbol)
@@ -456,104 +452,6 @@ class Index(Security):
     __slots__ = ()
 
 
-class Option(Security):
-    """An option contract, or the canonical option that carries a root's filter."""
-
-    __slots__ = ("contract_filter", "option_assignment_model", "price_model", "exercise_settlement")
-
-    def __init__(
-        self,
-        symbol: Symbol,
-        subscription: Subscription,
-        hours: ExchangeHours,
-        exchange_clock: ExchangeClock,
-        properties: SymbolProperties,
-        feed: Feed,
-        clock: EngineClock,
-    ) -> None:
-        super().__init__(symbol, subscription, hours, exchange_clock, properties, feed, clock)
-        self.contract_filter: Callable[[OptionFilterUniverse], OptionFilterUniverse] | None = None
-        self.option_assignment_model: OptionAssignmentModel = DefaultOptionAssignmentModel()
-        self.price_model: object = None
-        self.exercise_settlement: SettlementType = exercise_settlement(symbol)
-
-    @property
-    def strike_price(self) -> float:
-        return self.symbol.id.strike_price
-
-    @property
-    def expiry(self) -> datetime:
-        return self.symbol.id.date
-
-    @property
-    def right(self) -> OptionRight:
-        return self.symbol.id.option_right
-
-    @property
-    def style(self) -> OptionStyle:
-        return self.symbol.id.option_style
-
-    @property
-    def contract_unit_of_trade(self) -> float:
-        return self._contract_multiplier
-
-    @property
-    def is_option_chain(self) -> bool:
-        return self.symbol.is_canonical()
-
-    @property
-    def is_option_contract(self) -> bool:
-        return not self.symbol.is_canonical()
-
-    def set_option_assignment_model(self, model: OptionAssignmentModel) -> None:
-        self.option_assignment_model = model
-
-    def set_filter(self, *arguments: object) -> None:
-        """Choose contracts: a function of the universe, two strike counts and two expiries, or either pair."""
-        from engine.universe import filter_of
-
-        self.contract_filter = filter_of(*arguments)
-
-    def get_intrinsic_value(self, underlying_price: float) -> float:
-        call = self.symbol.id.option_right is OptionRight.CALL
-        strike = self.symbol.id.strike_price
-        return max(underlying_price - strike if call else strike - underlying_price, 0.0)
-
-    def get_pay_off(self, underlying_price: float) -> float:
-        call = self.symbol.id.option_right is OptionRight.CALL
-        strike = self.symbol.id.strike_price
-        return underlying_price - strike if call else strike - underlying_price
-
-    def is_auto_exercised(self, underlying_price: float) -> bool:
-        return self.get_intrinsic_value(underlying_price) >= 0.01
-
-    def _fold_trades(self, columns: TradeColumns, first: int, row: int) -> None:
-        # Quotes are an option's default data: trades give it a volume, never a price.
-        self._volume = _last_number(columns.values, 4, first, row) or self._volume
-
-    def _fold_quotes(self, columns: QuoteColumns, first: int, row: int) -> None:
-        bid_open, bid_high, bid_low, bid, bid_size, ask_open, ask_high, ask_low, ask, ask_size = columns.values[
-            row
-        ].tolist()
-        if bid > 0 and ask > 0:  # NaN compares false
-            self._bid_price, self._ask_price = bid, ask
-            self._price = self._close = (bid + ask) / 2
-            self._open = (bid_open + ask_open) / 2 if bid_open > 0 and ask_open > 0 else self._open
-            self._high = (bid_high + ask_high) / 2 if bid_high > 0 and ask_high > 0 else self._high
-            self._low = (bid_low + ask_low) / 2 if bid_low > 0 and ask_low > 0 else self._low
-            self._bid_size = bid_size or self._bid_size
-            self._ask_size = ask_size or self._ask_size
-            return
-        super()._fold_quotes(columns, first, row)
-        values = columns.values
-        self._open = _last_middle(values, 0, first, row) or self._open
-        self._high = _last_middle(values, 1, first, row) or self._high
-        self._low = _last_middle(values, 2, first, row) or self._low
-        close = _last_middle(values, 3, first, row)
-        if close:
-            self._price = self._close = close
-
-
 class QuoteCurrency:
     """The one currency of this engine."""
 
@@ -573,7 +471,7 @@ def _bar_times(columns: TradeColumns | QuoteColumns, row: int, ordinal: int) -> 
     return end - _ONE_MINUTE, end
 
 
-def _last_number(values: Floats, column: int, first: int, row: int) -> float:
+def last_number(values: Floats, column: int, first: int, row: int) -> float:
     """Return the newest number that is neither zero nor absent in rows first..row of a column, 0.0 without one."""
     newest: float = values.item(row, column)
     if newest and not isnan(newest):
@@ -581,12 +479,3 @@ def _last_number(values: Floats, column: int, first: int, row: int) -> float:
     part = values[first : row + 1, column]
     found = np.flatnonzero((part != 0) & ~np.isnan(part))
     return float(part[found[-1]]) if len(found) else 0.0
-
-
-def _last_middle(values: Floats, field: int, first: int, row: int) -> float:
-    """Return the newest middle of bid and ask that is a number; with one side alone, that side (LEAN's QuoteBar)."""
-    bid = np.nan_to_num(values[first : row + 1, field])
-    ask = np.nan_to_num(values[first : row + 1, field + 5])
-    middle = np.where((bid != 0) & (ask != 0), (bid + ask) / 2, bid + ask)
-    found = np.flatnonzero(middle)
-    return float(middle[found[-1]]) if len(found) else 0.0

@@ -14,15 +14,18 @@ from engine.columns import DataSource, SymbolProperties
 from engine.enums import AlgorithmStatus, DataNormalizationMode, Resolution, SecurityType
 from engine.exchange import ExchangeClock
 from engine.feed import Feed, Subscription
-from engine.holdings import Portfolio, SecurityHolding, SecurityManager
+from engine.holdings import SecurityHolding
 from engine.models.brokerage import DefaultBrokerageModel
 from engine.models.fees import InteractiveBrokersFeeModel
 from engine.models.security_margin import OptionMarginModel, SecurityMarginModel
 from engine.models.settlement import ImmediateSettlement
 from engine.object_store import ObjectStore
+from engine.option_security import Option
 from engine.orders import OrderEvent
+from engine.portfolio import Portfolio
 from engine.schedule import DateRules, ScheduleManager, Scheduler, TimeRules
-from engine.securities import Equity, Index, Option, Security
+from engine.securities import Equity, Index, Security
+from engine.security_manager import SecurityManager
 from engine.selection import ChainUniverse
 from engine.settings import AlgorithmSettings, UniverseSettings
 from engine.slice import Slice

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.clock import EngineClock
 from engine.enums import OrderStatus, OrderType
-from engine.holdings import Portfolio, SecurityManager
 from engine.models import expiry, margin
 from engine.models.brokerage import DefaultBrokerageModel, refusal_text
 from engine.models.strategy_margin import MarginModelError
 from engine.models.ticks import round_order_prices
+from engine.option_security import Option
+from engine.order_book import OrderBook
 from engine.orders import CLOSED_STATUSES, FILL_STATUSES, Order, OrderEvent, OrderSubmissionData, plain_number
-from engine.securities import Option, Security
+from engine.portfolio import Portfolio
+from engine.securities import Security
+from engine.security_manager import SecurityManager
 from engine.symbols import Symbol
 from engine.tickets import (
     CancelOrderRequest,
@@ -36,9 +39,6 @@ from engine.tickets import (
 
 if TYPE_CHECKING:
     from engine.broker import BrokerPort
-
-TicketFilter = Callable[[OrderTicket], bool]
-OrderFilter = Callable[[Order], bool]
 
 LIQUIDATE_FROM_DELISTING: Final = "Liquidate from delisting"
 
@@ -62,73 +62,28 @@ class Hooks(Protocol):
     def deliver_assignment(self, event: OrderEvent) -> None: ...
 
 
-class TransactionManager:
+class TransactionManager(OrderBook):
     """Keeps orders and tickets, checks and forwards requests, books and delivers events."""
 
     broker: BrokerPort
 
     def __init__(self, clock: EngineClock, securities: SecurityManager, portfolio: Portfolio, hooks: Hooks) -> None:
-        self._clock = clock
+        super().__init__(clock)
         self._securities = securities
         self._portfolio = portfolio
         self._hooks = hooks
         self._queue: deque[OrderRequest] = deque()
-        self._orders: dict[int, Order] = {}
-        self._tickets: dict[int, OrderTicket] = {}
-        self._open: dict[int, Order] = {}
         self._status_before_cancel: dict[int, OrderStatus] = {}
-        self._order_id = 0
         self._group_id = 0
         self._warned_of_rounding = False
         self._warned_of_lots = False
         self.order_events: list[OrderEvent] = []
-        self.transaction_record: dict[datetime, float] = {}
         # Called after fills are booked and before the algorithm hears of them (a paper account is saved here).
         self.on_account_changed: Callable[[], None] | None = None
         # Called with each event just before the algorithm hears of it (process death).
         self.before_delivery: Callable[[OrderEvent], None] | None = None
 
-    # What an algorithm reads.
-
-    @property
-    def utc_time(self) -> datetime:
-        return self._clock.utc
-
-    @property
-    def orders_count(self) -> int:
-        return len(self._tickets)
-
-    @property
-    def last_order_id(self) -> int:
-        return self._order_id
-
-    def get_order_by_id(self, order_id: int) -> Order | None:
-        """Return a copy of an order; readable inside its own events."""
-        found = self._orders.get(order_id)
-        return None if found is None else found.clone()
-
-    def get_orders(self, order_filter: OrderFilter | None = None) -> list[Order]:
-        return [order.clone() for order in self._orders.values() if order_filter is None or order_filter(order)]
-
-    def get_open_orders(self, condition: OrderFilter | Symbol | None = None) -> list[Order]:
-        accepts = _order_condition(condition)
-        return [order.clone() for order in list(self._open.values()) if accepts(order)]
-
-    def get_order_ticket(self, order_id: int) -> OrderTicket | None:
-        return self._tickets.get(order_id)
-
-    def get_order_tickets(self, condition: TicketFilter | None = None) -> list[OrderTicket]:
-        return [ticket for ticket in list(self._tickets.values()) if condition is None or condition(ticket)]
-
-    def get_open_order_tickets(self, condition: TicketFilter | Symbol | None = None) -> list[OrderTicket]:
-        accepts = _ticket_condition(condition)
-        return [ticket for ticket in (self._tickets[number] for number in list(self._open)) if accepts(ticket)]
-
-    def get_open_orders_remaining_quantity(self, condition: TicketFilter | Symbol | None = None) -> float:
-        return sum(ticket.quantity_remaining for ticket in self.get_open_order_tickets(condition))
-
-    def get_orders_by_brokerage_id(self, brokerage_id: str) -> list[Order]:
-        return [order.clone() for order in self._orders.values() if str(brokerage_id) in order.broker_id]
+    # Requests.
 
     def cancel_order(self, order_id: int, order_tag: str | None = None) -> OrderTicket:
         return self.process_cancel(CancelOrderRequest(self._clock.utc, order_id, order_tag or ""))
@@ -145,21 +100,6 @@ class TransactionManager:
         for ticket in tickets:
             ticket.cancel(tag)
         return tickets
-
-    @property
-    def win_count(self) -> int:
-        return sum(1 for profit in self.transaction_record.values() if profit > 0)
-
-    @property
-    def loss_count(self) -> int:
-        return sum(1 for profit in self.transaction_record.values() if profit <= 0)
-
-    def add_transaction_record(self, time: datetime, profit: float) -> None:
-        while time in self.transaction_record:
-            time += timedelta(milliseconds=1)
-        self.transaction_record[time] = profit
-
-    # Requests.
 
     def next_group_id(self) -> int:
         self._group_id += 1
@@ -564,22 +504,6 @@ class TransactionManager:
 
     def fees_paid(self) -> Decimal:
         return sum((Decimal(repr(event.order_fee.value.amount)) for event in self.order_events), Decimal(0))
-
-
-def _order_condition(condition: OrderFilter | Symbol | None) -> OrderFilter:
-    if condition is None:
-        return lambda order: True
-    if isinstance(condition, Symbol):
-        return lambda order: order.symbol is condition
-    return condition
-
-
-def _ticket_condition(condition: TicketFilter | Symbol | None) -> TicketFilter:
-    if condition is None:
-        return lambda ticket: True
-    if isinstance(condition, Symbol):
-        return lambda ticket: ticket.symbol is condition
-    return condition
 
 
 def _no_symbol() -> Symbol:

@@ -64,6 +64,8 @@ from engine.models.fees import (
     TastytradeFeeModel,
 )
 from engine.models.security_margin import SecurityMarginModel
+from engine.option_chain import OptionChain, OptionChains, OptionContract
+from engine.option_security import Option
 from engine.orders import (
     CharlesSchwabOrderProperties,
     GroupOrderManager,
@@ -79,18 +81,9 @@ from engine.orders import (
     UpdateOrderFields,
 )
 from engine.schedule import ScheduledEvent
-from engine.securities import Equity, Index, Option, Security
-from engine.slice import (
-    Delistings,
-    Dividends,
-    OptionChain,
-    OptionChains,
-    OptionContract,
-    QuoteBars,
-    Slice,
-    Splits,
-    TradeBars,
-)
+from engine.securities import Equity, Index, Security
+from engine.slice import Delistings, Dividends, Slice, Splits
+from engine.slice_bars import QuoteBars, TradeBars
 from engine.symbols import SecurityIdentifier, Symbol
 from engine.tickets import OrderResponse, OrderResponseErrorCode, OrderTicket, SubmitOrderRequest
 from engine.trading import PortfolioTarget

@@ -12,9 +12,10 @@ from engine.enums import AccountType, BrokerageName, OptionRight, Resolution
 from engine.host import EngineJob, Host
 from engine.memory import MemorySource
 from engine.models.expiry import NullOptionAssignmentModel
+from engine.option_security import Option
 from engine.orders import Leg, OrderEvent
 from engine.results import RunResult
-from engine.securities import Option, Security
+from engine.securities import Security
 from engine.slice import Slice
 from engine.symbols import Symbol, option_on
 

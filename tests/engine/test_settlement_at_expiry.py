@@ -6,8 +6,9 @@ from datetime import date
 
 import pytest
 
+from engine.option_security import Option
 from engine.orders import Leg
-from engine.securities import Option
+from engine.slice import Slice
 from tests.engine.desk import (
     CALL,
     FRIDAY,
@@ -15,6 +16,7 @@ from tests.engine.desk import (
     PUT,
     SATURDAY,
     SPX,
+    SPXW,
     SPY,
     THURSDAY,
     WINGS,
@@ -231,3 +233,51 @@ def test_canonical_options_carry_a_filter_and_no_data(market: Market) -> None:
     (canonical,) = desk.results
     assert isinstance(canonical, Option)
     assert canonical.is_option_chain
+
+
+def test_a_run_that_begins_on_the_last_day_of_a_contract_warns_of_it_and_settles_it() -> None:
+    # On a Monday the contract joins at midnight already, an hour before its last day begins in Chicago.
+    market = Market().session(MONDAY)
+    put = contract(5_280, PUT, MONDAY)
+    market.chain(FRIDAY, {put: (5.4, 5.6), contract(5_300, CALL, MONDAY): (1.0, 1.2)})
+    sent: list[object] = []
+
+    def buy_once(desk: Desk) -> None:
+        if not sent:
+            sent.append(desk.market_order(put, 1))
+
+    def read(desk: Desk, data: Slice) -> None:
+        if data.delistings:
+            desk.note("delistings", len(data.delistings))
+
+    desk = trade(market, with_chain=True, start=MONDAY, end=TUESDAY, at={"10:00": buy_once}, on_data=read)
+
+    told = [(line.time, line.values) for line in desk.heard if line.what == "delistings"]
+    assert told == [("06 01:00", (2,)), ("07 01:00", (1,))]
+    assert times(desk.events("FILLED")) == ["06 10:00", "07 01:00"]
+
+
+def test_a_contract_of_several_days_keeps_its_price_and_settles_on_its_own_day() -> None:
+    market = Market().session(FRIDAY).session(MONDAY, spot=5_250.0)
+    put = contract(5_280, PUT, MONDAY)
+    market.chain(THURSDAY, {put: (20.0, 21.0), contract(5_320, CALL, MONDAY): (1.0, 1.2)}, days=(FRIDAY, MONDAY))
+    market.source.set_universe(SPXW, FRIDAY, [put], 5_300.0)
+
+    def widen(desk: Desk) -> None:
+        desk.add_index_option("SPX", "SPXW").set_filter(lambda universe: universe.expiration(0, 7).strikes(-50, 50))
+
+    def buy_on_friday(desk: Desk) -> None:
+        if desk.time.date() == FRIDAY:
+            desk.market_order(put, 1)
+
+    desk = trade(
+        market,
+        with_chain=True,
+        end=TUESDAY,
+        set_up=widen,
+        at={"10:00": buy_on_friday, "20:00": lambda desk: desk.keep(desk.securities[put].price)},
+    )
+
+    assert desk.results[:3] == [20.5, 20.5, 20.5]
+    assert times(desk.events("FILLED")) == ["03 10:00", "07 01:00"]
+    assert desk.portfolio.cash == pytest.approx(100_000 - 2_100 - 1 + 3_000)

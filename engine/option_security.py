@@ -1,0 +1,130 @@
+"""Option contracts as securities, and the canonical option that carries a root's filter."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.clock import EngineClock
+from engine.columns import Floats, QuoteColumns, SymbolProperties, TradeColumns
+from engine.enums import OptionRight, OptionStyle, SettlementType
+from engine.exchange import ExchangeClock
+from engine.models.expiry import DefaultOptionAssignmentModel, OptionAssignmentModel, exercise_settlement
+from engine.securities import Security, last_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.feed import Feed, Subscription
+    from engine.hours import ExchangeHours
+    from engine.symbols import Symbol
+    from engine.universe import OptionFilterUniverse
+
+
+class Option(Security):
+    """An option contract, or the canonical option that carries a root's filter."""
+
+    __slots__ = ("contract_filter", "option_assignment_model", "price_model", "exercise_settlement")
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        subscription: Subscription,
+        hours: ExchangeHours,
+        exchange_clock: ExchangeClock,
+        properties: SymbolProperties,
+        feed: Feed,
+        clock: EngineClock,
+    ) -> None:
+        super().__init__(symbol, subscription, hours, exchange_clock, properties, feed, clock)
+        self.contract_filter: Callable[[OptionFilterUniverse], OptionFilterUniverse] | None = None
+        self.option_assignment_model: OptionAssignmentModel = DefaultOptionAssignmentModel()
+        self.price_model: object = None
+        self.exercise_settlement: SettlementType = exercise_settlement(symbol)
+
+    @property
+    def strike_price(self) -> float:
+        return self.symbol.id.strike_price
+
+    @property
+    def expiry(self) -> datetime:
+        return self.symbol.id.date
+
+    @property
+    def right(self) -> OptionRight:
+        return self.symbol.id.option_right
+
+    @property
+    def style(self) -> OptionStyle:
+        return self.symbol.id.option_style
+
+    @property
+    def contract_unit_of_trade(self) -> float:
+        return self._contract_multiplier
+
+    @property
+    def is_option_chain(self) -> bool:
+        return self.symbol.is_canonical()
+
+    @property
+    def is_option_contract(self) -> bool:
+        return not self.symbol.is_canonical()
+
+    def set_option_assignment_model(self, model: OptionAssignmentModel) -> None:
+        self.option_assignment_model = model
+
+    def set_filter(self, *arguments: object) -> None:
+        """Choose contracts: a function of the universe, two strike counts and two expiries, or either pair."""
+        from engine.universe import filter_of
+
+        self.contract_filter = filter_of(*arguments)
+
+    def get_intrinsic_value(self, underlying_price: float) -> float:
+        call = self.symbol.id.option_right is OptionRight.CALL
+        strike = self.symbol.id.strike_price
+        return max(underlying_price - strike if call else strike - underlying_price, 0.0)
+
+    def get_pay_off(self, underlying_price: float) -> float:
+        call = self.symbol.id.option_right is OptionRight.CALL
+        strike = self.symbol.id.strike_price
+        return underlying_price - strike if call else strike - underlying_price
+
+    def is_auto_exercised(self, underlying_price: float) -> bool:
+        return self.get_intrinsic_value(underlying_price) >= 0.01
+
+    def _fold_trades(self, columns: TradeColumns, first: int, row: int) -> None:
+        # Quotes are an option's default data: trades give it a volume, never a price.
+        self._volume = last_number(columns.values, 4, first, row) or self._volume
+
+    def _fold_quotes(self, columns: QuoteColumns, first: int, row: int) -> None:
+        bid_open, bid_high, bid_low, bid, bid_size, ask_open, ask_high, ask_low, ask, ask_size = columns.values[
+            row
+        ].tolist()
+        if bid > 0 and ask > 0:  # NaN compares false
+            self._bid_price, self._ask_price = bid, ask
+            self._price = self._close = (bid + ask) / 2
+            self._open = (bid_open + ask_open) / 2 if bid_open > 0 and ask_open > 0 else self._open
+            self._high = (bid_high + ask_high) / 2 if bid_high > 0 and ask_high > 0 else self._high
+            self._low = (bid_low + ask_low) / 2 if bid_low > 0 and ask_low > 0 else self._low
+            self._bid_size = bid_size or self._bid_size
+            self._ask_size = ask_size or self._ask_size
+            return
+        super()._fold_quotes(columns, first, row)
+        values = columns.values
+        self._open = _last_middle(values, 0, first, row) or self._open
+        self._high = _last_middle(values, 1, first, row) or self._high
+        self._low = _last_middle(values, 2, first, row) or self._low
+        close = _last_middle(values, 3, first, row)
+        if close:
+            self._price = self._close = close
+
+
+def _last_middle(values: Floats, field: int, first: int, row: int) -> float:
+    """Return the newest middle of bid and ask that is a number; with one side alone, that side (LEAN's QuoteBar)."""
+    bid = np.nan_to_num(values[first : row + 1, field])
+    ask = np.nan_to_num(values[first : row + 1, field + 5])
+    middle = np.where((bid != 0) & (ask != 0), (bid + ask) / 2, bid + ask)
+    found = np.flatnonzero(middle)
+    return float(middle[found[-1]]) if len(found) else 0.0
