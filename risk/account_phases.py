@@ -105,7 +105,7 @@ class AccountPhases:
         self._peak_u6 = max(self._peak_u6 + books.flows_u6 - self._flows_u6, equity_u6)
         self._flows_u6 = books.flows_u6
         dollars = equity_u6 / U6 * rate
-        before, self._phase = self._phase, self._next(dollars, 1.0 - equity_u6 / self._peak_u6)
+        before, self._phase = self._phase, self._next(dollars, round(1.0 - equity_u6 / self._peak_u6, 9))
         self._set_on = day
         if before == self._phase:
             return Watch()

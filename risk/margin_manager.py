@@ -157,7 +157,7 @@ class MarginManager:
     def _rung(self, fraction: float, snapshot: MarketSnapshot) -> MarginLevel:
         settings = self._settings
         ceiling = 0.0 if snapshot.vix is None else snapshot.vix.margin_ceiling
-        if 0 < fraction and fraction >= min(ceiling, settings.block_fraction):
+        if fraction > 0 and fraction >= min(ceiling, settings.block_fraction):
             return MarginLevel.BLOCK
         if fraction >= settings.restrict_fraction:
             return MarginLevel.RESTRICT

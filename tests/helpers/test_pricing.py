@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from datetime import date, datetime, time
 
@@ -19,6 +20,7 @@ from helpers.pricing import (
     black_price,
     black_price_of,
     discount_factor,
+    good_quotes,
     implied_volatility,
     parity_forward,
     price_chain,
@@ -115,9 +117,24 @@ def test_delta_is_the_slope_of_the_price_in_the_forward() -> None:
 def test_parity_forward_is_the_median_of_the_three_strikes_nearest_the_money() -> None:
     strike = column(5_340, 5_345, 5_350, 5_355, 5_340, 5_345, 5_350, 5_355)
     is_call = np.array([False] * 4 + [True] * 4)
-    # Parity says 5351 at two of them and 5390 at a broken quote farther away; the fourth strike is not asked.
-    mid = column(4, 5, 6, 30, 15, 11, 7, 64)
+    # Parity says 5351 at the three where call and put cost nearly the same; the dear pair far away is not asked,
+    # and neither is the cheap one whose quote is broken.
+    mid = column(4, 5, 6, 1, 15, 11, 7, 40)
     assert parity_forward(strike, is_call, mid, np.full(8, True), 1.0) == pytest.approx(5_351.0)
+
+
+def test_a_contract_without_a_bid_or_inside_out_is_not_good() -> None:
+    made = chain(at(11), low=5_340, high=5_360)
+    bid = made.bid.copy()
+    bid[0], bid[1], bid[2] = 0.0, made.ask[1], math.nan
+    wide = made.wide_limit.copy()
+    wide[3] = 0.04
+    good = good_quotes(dataclasses.replace(made, bid=bid, wide_limit=wide))
+    assert list(good[:5]) == [False, False, False, False, True]
+
+
+def test_the_discount_is_that_of_four_percent_a_year() -> None:
+    assert discount_factor(4.0, 0.5) == pytest.approx(math.exp(-0.02))
 
 
 def test_parity_forward_of_two_strikes_is_unknown() -> None:

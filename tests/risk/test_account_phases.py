@@ -99,9 +99,9 @@ def test_fp32_without_any_rate_yet_the_lowest_phase_holds_until_there_is_one() -
 
 def test_no_promotion_while_tripped_or_ten_percent_below_the_peak() -> None:
     assert phase_after(50_000, 51_000, phases=made(tripped=True)) == 1
-    # 60,000 -> 45,000 is a quarter below the peak; 52,000 still is 13 % below it, 54,100 is not.
-    assert phase_after(60_000, 45_000, 52_000) == 1
-    assert phase_after(60_000, 45_000, 54_100) == 2
+    # From 60,000 to 45,000 it is a quarter below the peak; 54,000 still is a tenth below it, one cent more is not.
+    assert phase_after(60_000, 45_000, 54_000) == 1
+    assert phase_after(60_000, 45_000, 54_000.01) == 2
 
 
 def test_deposits_are_no_recovery_and_no_drawdown() -> None:

@@ -167,6 +167,15 @@ def test_fp61_limits_that_cross_together_are_one_trip_that_names_them_all_and_on
     assert account.breaker.state()["trips"] == "1"
 
 
+def test_a_second_look_in_the_same_minute_confirms_nothing() -> None:
+    account = Account()
+    account.mark("12:00", 94_000)
+    account.mark("12:00", 94_000)
+    assert not account.tripped()
+    account.mark("12:01", 94_000)
+    assert account.tripped()
+
+
 @pytest.mark.parametrize("bad", [{"fresh": False}, {"disputed": True}])
 def test_marks_that_are_not_good_neither_trip_nor_release(bad: dict[str, bool]) -> None:
     account = Account()

@@ -87,6 +87,10 @@ def test_a_refusal_says_when_to_ask_again() -> None:
         (date(2025, 9, 19), 0.12),  # OpEx week
         (date(2025, 10, 24), 0.10),  # CPI over earnings season
         (date(2025, 10, 3), 0.08),  # earnings season
+        (date(2025, 1, 8), 0.08),
+        (date(2025, 4, 1), 0.08),
+        (date(2025, 7, 1), 0.08),
+        (date(2025, 5, 20), 0.0),
         (date(2025, 12, 2), 0.10),  # December
         (date(2025, 9, 25), 0.0),
         (date(2026, 3, 5), 0.15),  # beyond the lists of CPI and payrolls
@@ -134,6 +138,10 @@ def test_payrolls_come_on_fridays_but_for_holidays_and_the_lapse() -> None:
 def test_opex_week_is_the_week_of_the_third_friday() -> None:
     week = [date(2025, 9, 15) + timedelta(days=offset) for offset in range(-1, 6)]
     assert [is_opex_week(day) for day in week] == [False, True, True, True, True, True, True]
+    assert is_opex_week(date(2025, 8, 15))  # the earliest third Friday
+    assert is_opex_week(date(2025, 2, 21))  # the latest
+    assert not is_opex_week(date(2025, 11, 14))
+    assert not is_opex_week(date(2025, 8, 22))
 
 
 def test_an_ending_list_is_announced_once_a_session_from_30_days_ahead() -> None:

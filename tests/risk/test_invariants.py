@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,8 +56,9 @@ def test_a_structure_that_is_none_is_refused(wrong: tuple[Leg, ...]) -> None:
     assert asked(opening(structure, qty=1)) is Reason.DENIED_STRUCTURE
 
 
-def test_a_strike_that_is_no_number_is_refused() -> None:
-    odd = dataclasses.replace(put(5_300), strike=math.inf)
+@pytest.mark.parametrize("wrong", [{"strike": math.inf}, {"strike": math.nan}, {"tick": 0.0}])
+def test_a_strike_or_a_tick_that_prices_nothing_is_refused(wrong: dict[str, Any]) -> None:
+    odd = dataclasses.replace(put(5_300), **wrong)
     structure = Structure(StructureName.PUT_SPREAD, legs((odd, -1), (put(5_290), 1)))
     assert asked(opening(structure, qty=1)) is Reason.DENIED_STRUCTURE
 

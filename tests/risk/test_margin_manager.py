@@ -38,6 +38,7 @@ from tests.risk.builders import (
 
 SETTINGS = Settings()
 QUIET = date(2025, 9, 26)  # no release, no OpEx week
+LATER = date(2025, 10, 24)
 
 
 def made(
@@ -218,6 +219,7 @@ def test_fp29_each_rung_is_recorded_and_does_what_it_says(
     assert watch.exits == ()
     one = unit_risk(margin_usd=500.0, max_loss_usd=100.0, t_loss_usd=100.0)
     assert manager.rule(opening(condor(expiry=QUIET), risk=one), step, books).reason is first
+    assert manager.rule(opening(condor(expiry=QUIET), risk=one, strategy="lt112"), step, books).reason is first
     assert manager.rule(opening(condor(expiry=QUIET), risk=one, strategy="ipmcc"), step, books).reason is third
 
 
@@ -262,6 +264,13 @@ def test_the_crash_loss_of_all_books_stays_below_a_fifth_of_equity() -> None:
     for loss, reason in ((20_000.0, Reason.ALLOWED), (20_001.0, Reason.MARGIN_STRESS)):
         one = unit_risk(t_loss_usd=1_000.0, c_loss_usd=loss, max_loss_usd=loss)
         assert manager.rule(opening(risk=one), quiet(), BookKeeper().books).reason is reason
+
+
+def test_books_whose_crash_costs_more_than_their_share_admit_not_even_a_trade_of_today() -> None:
+    keeper = BookKeeper()
+    keeper.plan(condor(expiry=LATER), risk_usd=20_001.0, margin_usd=1_000.0, when=now(11))
+    one = unit_risk(margin_usd=500.0, t_loss_usd=100.0, c_loss_usd=None)
+    assert made().rule(opening(condor(expiry=QUIET), risk=one), quiet(), keeper.books).reason is Reason.MARGIN_STRESS
 
 
 def test_fp60_three_trades_each_allowed_and_together_above_stress() -> None:

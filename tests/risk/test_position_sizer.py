@@ -85,6 +85,7 @@ def test_the_smallest_bound_gives_size_and_reason(name: str) -> None:
 def test_naked_structures_are_also_bound_by_the_crash() -> None:
     naked = unit_risk(basis=RiskBasis.STRESS, max_loss_usd=None, t_loss_usd=500.0, c_loss_usd=2_600.0)
     assert units(risk=naked) == (1, Reason.ALLOWED)
+    assert units(risk=naked, scale=0.5) == (0, Reason.SIZE_ZERO_CRASH)
     worse = unit_risk(basis=RiskBasis.STRESS, max_loss_usd=None, t_loss_usd=500.0, c_loss_usd=5_001.0)
     assert units(risk=worse) == (0, Reason.SIZE_ZERO_CRASH)
 

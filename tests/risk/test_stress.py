@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from core.market import MarketSnapshot
 from core.settings import Settings
-from core.vocabulary import Instrument, Structure
+from core.vocabulary import Instrument, Structure, StructureName
 from risk.book_stress import BookStress, floor_usd
+from risk.exposure import exposures
 from risk.step_pricer import StepPricer
 from risk.stress import StressTester
 from risk.unit_risk import C_SHOCKS, T_SHOCKS, delta_usd
@@ -27,6 +28,7 @@ from tests.risk.builders import (
     call,
     chain,
     condor,
+    legs,
     naked_put,
     put,
     put_spread,
@@ -102,6 +104,16 @@ def test_the_crash_takes_thirty_day_volatility_to_45_at_least() -> None:
     assert [shock.volatility_shift for shock in wild if shock.name == "C_DOWN"] == [pytest.approx(0.25)]
     unknown = stress_tester().shocks(snapshot(reading=UNKNOWN_VIX))
     assert [shock.volatility_shift for shock in unknown if shock.name == "C_DOWN"] == [None]
+
+
+def test_the_four_shocks() -> None:
+    shocks = stress_tester().shocks(snapshot(reading=vix(24.0)))
+    assert [(shock.name, shock.is_crash, shock.move, shock.volatility_shift) for shock in shocks] == [
+        ("T_DOWN", False, -0.05, 0.10),
+        ("T_UP", False, 0.05, -0.04),
+        ("C_DOWN", True, -0.10, 0.25),
+        ("C_UP", True, 0.10, -0.05),
+    ]
 
 
 def test_without_vix_the_crash_costs_everything_it_can() -> None:
@@ -199,6 +211,16 @@ def test_a_working_opening_counts_with_its_approved_risk_margin_and_delta() -> N
     assert seen.delta_usd == pytest.approx(whole_delta)
 
 
+def test_an_unbalanced_trade_counts_with_its_longest_leg() -> None:
+    keeper = BookKeeper()
+    tails = Structure(StructureName.LEGS, legs((put(5_300), 1), (put(5_250), -2)))
+    trade = keeper.plan(tails, units=2, risk_usd=500.0)
+    keeper.fill(trade, {put(5_250).symbol: 1.0}, units=1)  # two sold, nothing bought
+    (seen,) = exposures(keeper.books)
+    assert (seen.held, seen.pending_units) == (((put(5_250), -2),), 0)
+    assert seen.risk_usd == 500.0
+
+
 def test_a_closed_trade_leaves_nothing_behind() -> None:
     keeper = BookKeeper()
     trade = keeper.hold()
@@ -210,7 +232,8 @@ def test_the_heaviest_short_is_the_one_that_can_lose_most() -> None:
     keeper = BookKeeper()
     keeper.hold(put_spread(5_300, 5), strategy="small")
     heavy = keeper.hold(put_spread(5_250, 50), strategy="heavy", credit=6.0)
-    keeper.hold(shares("QQQ"), credit=-400.0, strategy="rotation")
+    keeper.hold(shares("QQQ"), units=1_000, credit=-400.0, strategy="rotation")
+    keeper.plan(put_spread(5_200, 100), strategy="coming", risk_usd=9_000.0)  # holds nothing yet
     marks = {put(strike).symbol: 1.0 for strike in (5_300, 5_295, 5_250, 5_200)} | {"QQQ": 400.0}
     now = snapshot(at(11), chains=[chain(at(11), low=4_000, high=6_700)], marks=marks, bars={"QQQ": bar(at(11), 400.0)})
     assert book_stress().heaviest_short(now, keeper.books) == heavy.id
@@ -232,6 +255,31 @@ def test_naked_calls_have_no_floor() -> None:
 
 
 # -------------------------------------------------------------------------------------------------- the step's memory
+
+
+def test_fp52_a_later_step_with_the_same_quotes_is_priced_anew() -> None:
+    pricer, now = StepPricer(SETTINGS.greeks), step()
+    before = pricer.views(now, [put(5_350)])[put(5_350).symbol]
+    later = dataclasses.replace(now, time=at(11, 1), load_chain=step(forward=5_340.0).load_chain)
+    after = pricer.views(later, [put(5_350)])[put(5_350).symbol]
+    assert before is not None
+    assert after is not None
+    assert after.underlying_price == pytest.approx(before.underlying_price - 10)
+
+
+def test_a_contract_nobody_bids_for_is_worth_nothing_to_a_holder_and_unknown_to_a_seller() -> None:
+    late = snapshot(at(15, 30), chains=[chain(at(15, 30), low=4_800, high=5_900)])
+    view = StepPricer(SETTINGS.greeks).views(late, [put(4_800)])[put(4_800).symbol]
+    assert view is not None
+    assert (view.price, view.delta, view.shocked(-0.05, 0.1)) == (0.0, 0.0, 0.0)
+    assert view.serves(1)
+    assert not view.serves(-1)
+
+
+def test_a_contract_beyond_the_last_good_quote_that_is_asked_for_more_is_unknown() -> None:
+    blind = without_quotes(chain(at(11), low=5_300, high=5_400), put(5_300).symbol)
+    views = StepPricer(SETTINGS.greeks).views(snapshot(at(11), chains=[blind]), [put(5_300)])
+    assert views[put(5_300).symbol] is None
 
 
 def test_fp52_what_was_priced_in_a_step_dies_with_it() -> None:

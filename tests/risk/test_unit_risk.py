@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from core.market import MarketSnapshot
 from core.reasons import Reason
 from core.settings import Settings
-from core.vocabulary import RiskBasis, Structure, StructureName, UnitRisk, Verdict
+from core.vocabulary import Instrument, RiskBasis, Structure, StructureName, UnitRisk, Verdict
 from risk.step_pricer import StepPricer
 from risk.stress import StressTester
-from risk.unit_risk import UnitJudge
-from tests.risk.builders import at, call, call_spread, chain, condor, legs, naked_put, put_spread, snapshot
+from risk.unit_risk import T_SHOCKS, UnitJudge, delta_usd
+from tests.risk.builders import at, bar, call, call_spread, chain, condor, legs, naked_put, put_spread, snapshot
 
 SETTINGS = Settings()
+STEP = snapshot(at(11), chains=[chain(at(11), low=4_000, high=6_700)])
 
 
 def judge(
@@ -26,7 +27,7 @@ def judge(
     account = dataclasses.replace(SETTINGS.account, naked_options_approved=approved)
     settings = dataclasses.replace(SETTINGS, account=account)
     pricer = StepPricer(settings.greeks)
-    now = snapshot(at(11), chains=[chain(at(11), low=4_000, high=6_700)]) if now is None else now
+    now = STEP if now is None else now
     return UnitJudge(settings, pricer, StressTester(settings.stress, pricer)).judge(structure, worst_cash, now)
 
 
@@ -79,6 +80,23 @@ def test_delta_of_a_sold_put_spread_is_long_the_index() -> None:
     assert mirrored.delta_usd < 0
 
 
+def test_delta_counts_shares_in_index_terms() -> None:
+    now = snapshot(at(11), bars={"SPY": bar(at(11), 500.0), "QQQ": bar(at(11), 400.0)})
+    spy, qqq = Instrument("SPY", "SPY"), Instrument("QQQ", "QQQ")
+    pricer = StepPricer(SETTINGS.greeks)
+    assert delta_usd([(spy, 10)], now, pricer) == 5_000
+    assert delta_usd([(qqq, -10)], now, pricer) == pytest.approx(-4_800)
+    assert delta_usd([(spy, 10), (Instrument("XYZ", "XYZ"), 1)], now, pricer) is None
+
+
+def test_delta_of_an_option_is_its_share_of_the_index() -> None:
+    view = StepPricer(SETTINGS.greeks).views(STEP, [call(5_350)])[call(5_350).symbol]
+    assert view is not None
+    delta = delta_usd([(call(5_350), -2)], STEP, StepPricer(SETTINGS.greeks))
+    assert delta == pytest.approx(-2 * view.delta * 100 * 5_350)
+    assert view.delta == pytest.approx(0.5, abs=0.01)
+
+
 def test_a_bought_structure_is_no_short_premium() -> None:
     bought = Structure(StructureName.CALL_SPREAD, legs((call(5_400), 1), (call(5_410), -1)))
     risk = judge(bought, -3.5)
@@ -98,6 +116,10 @@ def test_naked_shorts_need_the_operators_word_and_known_prices() -> None:
     assert risk.max_loss_usd is None
     assert risk.trade_risk_usd == risk.t_loss_usd
     assert risk.stressed_margin_usd == pytest.approx(1.3 * risk.margin_usd)
+    free = StressTester(SETTINGS.stress, StepPricer(SETTINGS.greeks)).losses(
+        [(leg.instrument, leg.ratio) for leg in naked_put().legs], -2_000.0, None, STEP
+    )
+    assert risk.t_loss_usd == pytest.approx((free.worst(T_SHOCKS) or 0.0) + 2.62)  # fees are lost as well
     blind = judge(naked_put(), 20.0, snapshot(at(11)), approved=True)
     assert isinstance(blind, Verdict)
     assert blind.reason is Reason.GREEKS_UNKNOWN

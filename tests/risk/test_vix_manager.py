@@ -99,6 +99,7 @@ def test_fp05_a_value_that_no_index_has_is_unknown_and_leaves_nothing(manager: V
     reading = manager.read(seen(at(11), value))
     assert (reading.verdict, reading.value) == (VixVerdict.UNKNOWN, None)
     assert (reading.scale, reading.margin_ceiling, reading.regime) == (0.0, 0.0, Regime.UNKNOWN)
+    assert reading.buffer_base == 1.0
     assert refusal(manager, reading) is Reason.VIX_UNKNOWN
 
 
@@ -115,6 +116,7 @@ def test_fp05_a_factor_of_three_is_a_refused_setting() -> None:
         {"ceiling_crisis": 0.7},
         {"buffer_high": 0.30},
         {"elevated_at": 31.0},
+        {"elevated_at": 30.0},  # no room for ELEVATED
     ],
 )
 def test_fp05_a_table_that_buys_more_as_vix_rises_is_refused(wrong: dict[str, Any]) -> None:
