@@ -169,11 +169,11 @@ class Recorder:
         if phase is not self._phase:
             self._phase = phase
             self._ledger.append(Kind.PHASE, "", snapshot.time, phase=phase.value)
-        busy = bool(self._books.open_trades())
+        busy = phase.market_open and bool(self._books.open_trades())
         assert snapshot.vix is not None
         self._vix_record(snapshot.vix, snapshot.time, always=busy)
         at_open = phase.market_open and not self._marked_open and snapshot.time > session.open
-        if (busy and not self.session_closed) or at_open:
+        if busy or at_open:
             self._mark(snapshot)
             self._marked_open = True
 

@@ -64,8 +64,8 @@ class Settlement:
                 waiting.append(event)
                 continue
             for book in holders:
-                self._expire(book, instrument, value, event)
                 touched.update(dict.fromkeys(self._books.trades_holding(book, event.symbol)))
+                self._expire(book, instrument, value, event)
         self._queue.extend(waiting)
         self.unknown = tuple(sorted({event.symbol for event in waiting}))
         for trade in touched:
