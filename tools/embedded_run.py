@@ -76,6 +76,7 @@ def _drive(host: Host, job: EngineJob) -> tuple[str | None, RunResult | None]:
             if not goes_on:
                 break
         host.advance()
+        job.on_progress(1.0)
     except (DataError, EngineError) as error:
         broken = str(error)
     return broken, host.finish()

@@ -1,4 +1,4 @@
-"""Runs on the embedded engine through the runner: a small algorithm, a market of one session, and what comes back."""
+"""Runs on the embedded engine through the runner: a small algorithm, a market of two sessions, and what comes back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.backtest import EngineJob, EngineRun
 from tools.embedded_run import embedded_engine
 from tools.market import MarketSpec, cached_market
 
-DAY = date(2025, 9, 5)
+DAY, LAST = date(2025, 9, 5), date(2025, 9, 8)
 ALGORITHM = """
 from AlgorithmImports import *
 from datetime import date, timedelta
@@ -39,17 +39,17 @@ class Small(QCAlgorithm):
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cached_market(MarketSpec(start=DAY, sessions=1), tmp_path_factory.mktemp("markets"), jobs=1)
+    return cached_market(MarketSpec(start=DAY, end=LAST), tmp_path_factory.mktemp("markets"), jobs=1)
 
 
 def _run(tmp_path: Path, market: Path, extra: str = "pass", shares: list[float] | None = None) -> EngineRun:
     algorithm = tmp_path / "main.py"
     algorithm.write_text(ALGORITHM.format(extra=extra))
     engine, _ = embedded_engine(algorithm)
-    parameters = {"run.start": DAY.isoformat(), "run.end": DAY.isoformat()}
+    parameters = {"run.start": DAY.isoformat(), "run.end": LAST.isoformat()}
     done = [] if shares is None else shares
     return engine(
-        EngineJob(data=market, start=DAY, end=DAY, parameters=parameters, run_dir=tmp_path, on_progress=done.append)
+        EngineJob(data=market, start=DAY, end=LAST, parameters=parameters, run_dir=tmp_path, on_progress=done.append)
     )
 
 
@@ -57,12 +57,12 @@ def test_a_run_brings_back_store_log_and_effort(tmp_path: Path, market: Path) ->
     shares: list[float] = []
     outcome = _run(tmp_path, market, shares=shares)
     assert outcome.error is None
-    assert outcome.store == {"bulkhead/0a1b2c3d/ledger-00000": b"390"}
+    assert outcome.store == {"bulkhead/0a1b2c3d/ledger-00000": b"780"}
     assert "begin" in outcome.log
-    assert outcome.effort.data_points >= 390
+    assert outcome.effort.data_points >= 780
     assert 0 < (outcome.algorithm_seconds or 0) < outcome.effort.wall_seconds
     assert shares == sorted(shares)
-    assert shares[0] > 0
+    assert (shares[0], shares[-1]) == (0.2, 1.0)
 
 
 def test_an_error_of_the_algorithm_is_a_sentence_and_its_traceback_is_in_the_log(tmp_path: Path, market: Path) -> None:
