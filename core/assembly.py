@@ -389,6 +389,7 @@ def _join(
     exits, chain_gate = ExitWatch(settings), get("chain_gate", ChainGate)
     managers: tuple[Manager, ...] = (vix, calendar, breaker, phases, margin, concentration, chain_gate, exits)
     gates = (
+        GatedRule(Gate.DATA, chain_gate.rule),
         GatedRule(Gate.VIX, vix.rule),
         GatedRule(Gate.EVENTS, calendar.rule),
         GatedRule(Gate.CONCENTRATION, concentration.rule),

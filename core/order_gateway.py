@@ -235,8 +235,12 @@ class OrderGateway:
                 return
         at_work = self.parent_of(trade.id, opening=False)
         if at_work is not None:
-            if ladder <= at_work.ladder or at_work.stopping is not None:
+            # A long that nobody bids for any more would leave the whole order without a price.
+            is_stuck = not keep.isdisjoint(at_work.structure.symbols)
+            if at_work.stopping is not None or (ladder <= at_work.ladder and not is_stuck):
                 return
+            if ladder < at_work.ladder:  # nothing downgrades an exit
+                ladder, floor_cash = at_work.ladder, at_work.floor_cash
             self._stop(at_work, reason, now)
             if not at_work.is_done:
                 return
