@@ -334,12 +334,13 @@ class StateManager:
 
 
 def _as_meant(trade: Trade, trigger: Trigger) -> Trigger:
-    """Translate what the caller cannot know: an opening that ended before it was sent was denied; outside SETTLING a
-    settlement that leaves nothing is FLAT, and in SETTLING being flat is being settled.
+    """Translate what the caller cannot know: an opening that ended before it was sent was denied, and outside SETTLING
+    a settlement that leaves nothing is FLAT.
     """
     if trade.state is TradeState.PLANNED and trigger in (Trigger.CANCELLED, Trigger.REJECTED):
         return Trigger.DENIED
-    if trigger is Trigger.SETTLED and trade.state is not TradeState.SETTLING and trade.is_flat:
+    was_held = trade.opened is not None and trade.is_flat
+    if trigger is Trigger.SETTLED and trade.state is not TradeState.SETTLING and was_held:
         return Trigger.FLAT
     return trigger
 
