@@ -16,9 +16,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from time import perf_counter
+from types import SimpleNamespace
 from typing import Final, Literal
 
 from engine.algorithm import CURRENT_ENGINE, QCAlgorithm
@@ -43,8 +44,9 @@ class EngineJob:
 
     main: an algorithm's file, or its class.  start, end: override the algorithm's own dates (both included).
     object_store: a folder, or initial contents of a store in memory.  broker_file: where a paper broker remembers the
-    account; given and there, the run continues with it.  death_at_event: end the process at the n-th broker event, by a
-    SimulatedDeath, or really (exit_on_death).
+    account; given and there, the run continues with it.  start_time: the New York time of the first day at which a
+    process that was started again takes over; what happened before it is history.  death_at_event: end the process at
+    the n-th broker event, by a SimulatedDeath, or really (exit_on_death).
     """
 
     main: Path | type[QCAlgorithm]
@@ -57,6 +59,7 @@ class EngineJob:
     mode: Mode = "backtest"
     log_sink: LogSink | None = None
     broker_file: Path | None = None
+    start_time: time | None = None
     cash_usd: float | None = None
     death_at_event: int | None = None
     exit_on_death: bool = False
@@ -145,6 +148,7 @@ class Host:
                 raise EngineError(
                     f"run from {engine.start_date} to {engine.end_date}: expected start before end. Set both."
                 )
+            engine.clock.stamp = engine.now_stamp()
             self._start_equity = engine.portfolio.total_portfolio_value
             self._steps = self._loop.steps()
             self._next_utc = next(self._steps, None)
@@ -166,6 +170,17 @@ class Host:
             self._next_utc = following
         return self._next_utc is not None
 
+    def send_command(self, **data: object) -> bool | None:
+        """Hand an operator's command to `on_command`, as LEAN's command channel does; its fields are attributes."""
+        if self._loop is None:
+            raise EngineError("Host.send_command: expected start() before it.")
+        answer: list[bool | None] = []
+        algorithm = self.algorithm
+        with self._active():
+            command = SimpleNamespace(**data)
+            self._loop.call("OnCommand", lambda: answer.append(algorithm.on_command(command)))
+        return answer[0] if answer else None
+
     def finish(self) -> RunResult:
         """End the run: on_end_of_algorithm, last sample, store.  What was not run is left out, as after a stop."""
         if self._result is not None:
@@ -183,10 +198,14 @@ class Host:
         engine, job = self._engine, self.job
         if job.start is not None:
             engine.start_date = job.start
-            engine.clock.set_utc(engine.clock.zone.utc(datetime(job.start.year, job.start.month, job.start.day)))
+            engine.clock.set_utc(engine.clock.new_york.utc(datetime.combine(job.start, job.start_time or time.min)))
         if job.end is not None:
             engine.end_date = job.end
         engine.dates_are_fixed = job.start is not None and job.end is not None
+        if job.start_time is not None and not engine.dates_are_fixed:
+            raise EngineError(
+                f"EngineJob.start_time = {job.start_time}: expected start and end with it. Give the job both dates."
+            )
 
     @contextmanager
     def _active(self) -> Iterator[None]:

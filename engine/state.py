@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.broker import BrokerPort, SimulatedBroker
 from engine.charts import ChartBook
-from engine.clock import EngineClock, stamp_of
+from engine.clock import MINUTES_PER_DAY, EngineClock, stamp_of
 from engine.columns import DataSource, SymbolProperties
 from engine.enums import AlgorithmStatus, DataNormalizationMode, Resolution, SecurityType
 from engine.exchange import ExchangeClock
@@ -225,8 +225,11 @@ class EngineState:
         normalization: DataNormalizationMode,
     ) -> Subscription:
         has_quotes = symbol.security_type is not SecurityType.INDEX and resolution is not Resolution.DAILY
+        since = self.now_stamp()
+        if self.live_mode:
+            since -= since % MINUTES_PER_DAY  # live, LEAN seeds prices: what came earlier today is known
         return Subscription(
-            resolution, fill_forward, extended, normalization, trades=True, quotes=has_quotes, since=self.now_stamp()
+            resolution, fill_forward, extended, normalization, trades=True, quotes=has_quotes, since=since
         )
 
     def create_security(self, symbol: Symbol, subscription: Subscription) -> Security:

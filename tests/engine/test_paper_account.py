@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.enums import OrderStatus
-from engine.errors import SimulatedDeath
-from engine.host import Host
+from engine.errors import EngineError, SimulatedDeath
+from engine.host import EngineJob, Host
 from engine.object_store import Flush
 from engine.paper_account import PaperAccountError
-from tests.engine.desk import FRIDAY, SATURDAY, SPY, WINGS, Desk, Market, minute, started, when
+from tests.engine.desk import FRIDAY, SATURDAY, SPXW, SPY, WINGS, Desk, Market, minute, started, when
 
 
 @pytest.fixture
@@ -91,6 +92,51 @@ def test_a_process_that_dies_before_a_fill_finds_its_working_combo_by_its_tag(
     again.advance()
     assert desk.portfolio.cash == pytest.approx(100_000 + 540 - 4)
     assert len(desk.events("FILLED")) == 8  # opened once, and settled
+
+
+def test_a_process_started_again_at_noon_lives_on_from_there(market: Market, paper: dict[str, Any]) -> None:
+    def sell(desk: Desk) -> None:
+        desk.note("ten")
+        if desk.time.date() == FRIDAY:
+            desk.combo_market_order(desk.legs(), -1)
+
+    def count(desk: Desk) -> None:
+        chain = None if desk.current_slice is None else desk.current_slice.option_chains.get(SPXW)
+        desk.keep(0 if chain is None else len(chain))
+
+    plan: dict[str, Any] = {"with_chain": True, "at": {"10:00": sell, "12:01": count}}
+    host = started(market, paper, **plan)
+    host.advance(until=when(FRIDAY, "12:00"))
+
+    again = started(market, {**paper, "start_time": time(12)}, **plan)
+    desk = algorithm(again)
+    assert again.time == when(FRIDAY, "12:00")
+    # What came before noon is known at once, as live LEAN seeds it.
+    assert desk.securities[SPY].price == 500.0
+    assert desk.portfolio.total_margin_used == 2_000.0
+    again.advance()
+
+    assert [line.time for line in desk.heard if line.what == "ten"] == ["04 10:00"]
+    assert desk.results == [4, 0]
+    assert desk.held() == [0.0] * 4
+
+
+def test_a_time_to_start_needs_its_dates(market: Market) -> None:
+    with pytest.raises(EngineError, match="expected start and end with it"):
+        started(market, {"start_time": time(12)})
+
+
+def test_an_operators_command_reaches_the_algorithm(market: Market, paper: dict[str, Any]) -> None:
+    class Commanded(Desk):
+        def on_command(self, data: Any) -> bool | None:
+            self.note(data.action, data.reason)
+            return True
+
+    host = Host(EngineJob(main=Commanded, source=market.source, **paper))
+    host.start()
+
+    assert host.send_command(action="pause", reason="test") is True
+    assert algorithm(host).heard[-1].what == "pause"
 
 
 def test_a_cancel_that_was_under_way_is_forgotten_by_the_broker(market: Market, paper: dict[str, Any]) -> None:
