@@ -36,6 +36,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         settings = Settings.from_parameters(parameters)
         self._plan = settings
         self._assembly: Assembly | None = None
+        self._silent = False
         self._log_budget = LogBudget(settings.log, live=self.live_mode)
         self._configure(settings)
         self._market = LeanMarket(self)
@@ -78,6 +79,7 @@ class BulkheadAlgorithm(QCAlgorithm):
 
     def on_data(self, data: Slice) -> None:
         self._market.absorb(data)
+        self._silent = False
         self._step()
 
     def _on_pulse(self) -> None:
@@ -88,7 +90,9 @@ class BulkheadAlgorithm(QCAlgorithm):
         if self.live_mode:
             assembly.coordinator.attend(self.time)
         last = assembly.coordinator.last_step
-        if last is None or self.time - last >= _SILENT_FOR:
+        # In silence every minute has its step; the first one waits until it is sure that no data comes for its minute.
+        if last is None or self._silent or self.time - last >= _SILENT_FOR:
+            self._silent = True
             self._step()
 
     def _step(self) -> None:
