@@ -98,6 +98,8 @@ class Loop:
                 minute = min(night)
                 point = night.pop(minute)
                 utc = midnight + MINUTE_OFFSETS[minute]
+                if not self._may_go_on():
+                    return
                 yield from self._past(utc)
                 if not self._night_slice(ordinal, minute, utc, point):
                     return
@@ -107,6 +109,8 @@ class Loop:
                         night.setdefault(later, NightPoint())
             for bar_end in self._minutes(day, max(minute, -1)):
                 utc = midnight + MINUTE_OFFSETS[bar_end]
+                if not self._may_go_on():
+                    return
                 yield from self._past(utc)
                 if not self._minute_slice(ordinal, bar_end, utc):
                     return
@@ -151,7 +155,7 @@ class Loop:
         self.equity.append(EquityPoint(engine.clock.utc, engine.portfolio.total_portfolio_value))
 
     def _may_go_on(self) -> bool:
-        """LEAN's check before a slice."""
+        """LEAN's check before a slice, and before the events of the past that it brings."""
         engine = self._engine
         if engine.status is not AlgorithmStatus.RUNNING and engine.run_time_error is None:
             return False  # quit
@@ -204,8 +208,6 @@ class Loop:
 
     def _night_slice(self, ordinal: int, minute: int, utc: datetime, point: NightPoint) -> bool:
         """Run a slice that is not, or not only, minute bars; False ends the run."""
-        if not self._may_go_on():
-            return False
         clock = self._engine.clock
         clock.set_utc(utc)
         clock.stamp = ordinal * MINUTES_PER_DAY + minute
@@ -223,8 +225,6 @@ class Loop:
 
     def _minute_slice(self, ordinal: int, minute: int, utc: datetime) -> bool:
         """Run the slice of a minute; False ends the run."""
-        if not self._may_go_on():
-            return False
         engine = self._engine
         plan = engine.feed.plan
         assert plan is not None
@@ -243,7 +243,6 @@ class Loop:
         self._is_started = True
         if utc >= self._next_settlement:
             self._settle_cash(utc)
-        engine.portfolio.invalidate()
         if self._warm_up.is_over:
             self._finish_warm_up()
         transactions, broker, scheduler = engine.transactions, engine.broker, engine.scheduler

@@ -225,10 +225,6 @@ class Portfolio:
         ticket = self.transactions.get_order_ticket(order_id)
         return 0.0 if ticket is None else ticket.quantity_filled
 
-    def invalidate(self) -> None:
-        """Forget the cached value: prices, cash or positions changed."""
-        self._is_valid = False
-
     def keep_value(self) -> None:
         """Compute the value now if it is not cached: it is about to be needed as it was."""
         if self.held:

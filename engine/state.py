@@ -137,6 +137,10 @@ class EngineState:
         self._hours: dict[tuple[str, SecurityType], ExchangeHours] = {}
         self._properties: dict[tuple[str, SecurityType], SymbolProperties] = {}
 
+    def wrap_broker(self, wrap: Callable[[BrokerPort], BrokerPort]) -> None:
+        """Put something between the engine and its broker: this is where faults live."""
+        self.broker = self.transactions.broker = wrap(self.broker)
+
     # Hooks of the transaction manager.
 
     @property

@@ -237,11 +237,6 @@ class TransactionManager(OrderBook):
         self._tickets[order.id].set_order(order)
         if orders is None:
             return OrderResponse.success(request)  # more legs to come
-        if any(leg.quantity == 0 for leg in orders):
-            response = OrderResponse.zero_quantity(request)
-            self._hooks.error(response.error_message or "")
-            self._invalidate(orders, response.error_message or "")
-            return response
         refusal = self._check_buying_power(order, request, orders)
         if refusal is not None:
             return refusal

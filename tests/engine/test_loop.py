@@ -16,7 +16,6 @@ from engine.slice import Slice
 from tests.engine.desk import (
     FRIDAY,
     MONDAY,
-    SATURDAY,
     SPX,
     SPY,
     Desk,
@@ -124,12 +123,13 @@ def test_a_repeated_pulse_fires_round_the_clock_and_can_be_removed(market: Marke
             desk.schedule.remove(events[0])
 
     def schedule(desk: Desk) -> None:
-        rule = desk.time_rules.every(timedelta(hours=6))
+        rule = desk.time_rules.every(timedelta(hours=4))
         events.append(desk.schedule.on(desk.date_rules.every_day(), rule, lambda: pulse(desk)))
 
-    desk = trade(market, end=SATURDAY, set_up=schedule)
+    desk = trade(market.session(MONDAY), end=MONDAY, set_up=schedule)
 
-    assert times(line for line in desk.heard if line.what == "pulse") == ["03 00:00", "03 06:00", "03 12:00"]
+    pulses = times(line for line in desk.heard if line.what == "pulse")
+    assert pulses == ["03 00:00", "03 04:00", "03 08:00", "03 12:00"]
 
 
 @pytest.mark.parametrize("hook", ["initialize", "scheduled", "data", "event"])
@@ -177,6 +177,18 @@ def test_quit_ends_the_run_after_the_step_as_a_completed_one(market: Market) -> 
     assert desk.heard[-1].time == "03 10:00"
     assert desk.heard[-1].what == "end"
     assert any("enough" in line.text for line in result.logs)
+
+
+def test_after_quit_not_even_the_events_before_the_next_slice_run() -> None:
+    market = Market().session(FRIDAY).session(MONDAY)
+
+    def last_word(desk: Desk, data: Slice) -> None:
+        if desk.time == when(FRIDAY, "16:00"):
+            desk.quit("enough")
+
+    desk = trade(market, end=MONDAY, at={"20:00": lambda desk: desk.note("too late")}, on_data=last_word)
+
+    assert [line.what for line in desk.heard if line.time >= "03 16:00"] == ["end"]
 
 
 def test_an_account_that_is_worth_nothing_ends_the_run(market: Market) -> None:

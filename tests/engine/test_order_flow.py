@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from engine.broker import BrokerPort
 from engine.enums import BrokerageName, OrderStatus, OrderType
-from engine.orders import Leg, OrderProperties, TimeInForce
+from engine.orders import Leg, Order, OrderProperties, TimeInForce
+from engine.symbols import Symbol
 from engine.trading import InvalidOrder
 from tests.engine.desk import (
     CALL,
@@ -348,3 +352,60 @@ def test_a_test_can_change_the_next_minutes_while_the_run_stands_still(market: M
 
     assert times(desk.events("FILLED")) == ["03 10:06"] * 4
     assert contract(5_280, PUT) is WINGS[1]
+
+
+class Stubborn:
+    """A broker that refuses what it is told to refuse."""
+
+    def __init__(self, inner: BrokerPort, refuses: str) -> None:
+        self.on_events = inner.on_events
+        self._inner = inner
+        self._refuses = refuses
+
+    def submit(self, order: Order) -> bool:
+        return self._refuses != "submit" and self._inner.submit(order)
+
+    def update(self, order: Order) -> bool:
+        return self._refuses != "update" and self._inner.update(order)
+
+    def cancel(self, order: Order) -> bool:
+        return self._refuses != "cancel" and self._inner.cancel(order)
+
+    def advance(self) -> None:
+        self._inner.advance()
+
+    def settle(self, expired: Sequence[Symbol]) -> None:
+        self._inner.settle(expired)
+
+
+@pytest.mark.parametrize(
+    ("refuses", "status", "code"),
+    [
+        ("submit", OrderStatus.INVALID, "BROKERAGE_FAILED_TO_SUBMIT_ORDER"),
+        ("update", OrderStatus.SUBMITTED, "BROKERAGE_FAILED_TO_UPDATE_ORDER"),
+        ("cancel", OrderStatus.SUBMITTED, "BROKERAGE_FAILED_TO_CANCEL_ORDER"),
+    ],
+)
+def test_a_refusal_of_the_broker_leaves_the_order_as_the_broker_has_it(
+    market: Market, refuses: str, status: OrderStatus, code: str
+) -> None:
+    def send(desk: Desk) -> None:
+        desk.keep(desk.limit_order(SPY, 1, 400.0))
+
+    def change(desk: Desk) -> None:
+        (ticket,) = desk.results
+        if refuses == "cancel":
+            ticket.cancel()
+        else:
+            ticket.update_limit_price(401.0)
+
+    host = started(market, at={"10:00": send, "10:10": change})
+    host.engine.wrap_broker(lambda inner: Stubborn(inner, refuses))
+    host.advance(until=when(FRIDAY, "10:20"))
+    desk = host.algorithm
+    assert isinstance(desk, Desk)
+
+    (ticket,) = desk.results
+    assert ticket.status is status
+    request = ticket.submit_request if refuses == "submit" else ticket.get_most_recent_order_request()
+    assert request.response.error_code.name == code
