@@ -7,6 +7,7 @@ not the sum of its fills) is refused before anything changes.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -58,6 +59,7 @@ class Books:
         self._moved: dict[str, datetime] = {}
         self.last_moved = datetime.min
         self._closes: dict[date, ClosingMark] = {}
+        self._marked_days: list[date] = []
 
     # ----------------------------------------------------------------------------------------------------------- trades
 
@@ -197,7 +199,8 @@ class Books:
 
         None: nothing was marked before that day.
         """
-        return next((mark for mark in reversed(self._closes.values()) if mark.day < day), None)
+        place = bisect_left(self._marked_days, day)
+        return self._closes[self._marked_days[place - 1]] if place else None
 
     # ---------------------------------------------------------------------------------------------------------- folding
 
@@ -234,6 +237,8 @@ class Books:
         self._keep_mark(time.date(), fields["equity_u6"])
 
     def _keep_mark(self, day: date, equity_u6: int) -> None:
+        if day not in self._closes:
+            insort(self._marked_days, day)
         self._closes[day] = ClosingMark(day, equity_u6, self.flows_u6)
 
     def _verdict(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:

@@ -47,7 +47,7 @@ class LeanBroker:
     # --------------------------------------------------------------------------------------------------------- orders
 
     def send(self, request: PlanOrder) -> list[BrokerEvent]:
-        """Send one order. Returns the refusals that LEAN states only in the ticket; everything else arrives as an event."""
+        """Send one order; returns the refusals that LEAN states only in the ticket, all else arrives as an event."""
         algorithm, tag = self._algorithm, request.order
         properties = OrderProperties()
         properties.time_in_force = TimeInForce.DAY if request.tif is PlanTif.DAY else TimeInForce.GOOD_TIL_CANCELED
@@ -75,7 +75,7 @@ class LeanBroker:
         return self._refusals(request, tickets)
 
     def _refusals(self, request: PlanOrder, tickets: list[OrderTicket]) -> list[BrokerEvent]:
-        """LEAN answers a failed pre-check with one invalid ticket and no event; the text stands on the last ticket only."""
+        """LEAN answers a failed pre-check by invalid tickets without an event; the text stands on the last one."""
         if not any(ticket.status == OrderStatus.INVALID for ticket in tickets):
             return []
         text = str(tickets[-1].submit_request.response.error_message or "")
@@ -111,7 +111,10 @@ class LeanBroker:
 
     def positions(self) -> Mapping[str, int]:
         found: dict[str, int] = {}
-        for holding in self._algorithm.portfolio.values():
+        portfolio = self._algorithm.portfolio
+        if not portfolio.invested:
+            return found  # one call instead of a walk over a day's contracts, in nearly every step
+        for holding in portfolio.values():
             if holding.invested:
                 found[self._market.instrument(holding.symbol).symbol] = int(holding.quantity)
         return dict(sorted(found.items()))
@@ -132,7 +135,8 @@ class LeanBroker:
     # -------------------------------------------------------------------------------------------------- order queries
 
     def open_orders(self) -> Iterable[BrokerOrder]:
-        tags = dict.fromkeys(str(order.tag) for order in self._algorithm.transactions.get_open_orders())
+        working = self._algorithm.transactions.get_open_orders()
+        tags = dict.fromkeys(str(order.tag) for order in working)
         return [order for tag in tags if (order := self.find(tag)) is not None]
 
     def find(self, order: str) -> BrokerOrder | None:

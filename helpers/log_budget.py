@@ -1,4 +1,6 @@
-"""A budget for the log, because a cloud backtest keeps a few kilobytes only. The ledger is never cut; the log is a courtesy."""
+"""A budget for the log, because a cloud backtest keeps a few kilobytes only. The ledger is never cut; the log is a
+courtesy.
+"""
 
 from __future__ import annotations
 

@@ -130,7 +130,8 @@ class CircuitBreaker:
 
     def _observe(self, equity_u6: int, snapshot: MarketSnapshot, books: Books) -> None:
         state = self._state
-        state.shift(books.flows_u6 - state.flows_u6)
+        if books.flows_u6 != state.flows_u6:
+            state.shift(books.flows_u6 - state.flows_u6)
         if state.start_u6 is None:
             state.start_u6 = equity_u6
         state.high_u6 = equity_u6 if state.high_u6 is None else max(state.high_u6, equity_u6)

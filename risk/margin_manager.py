@@ -181,6 +181,8 @@ class MarginManager:
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Record a new rung of the ladder; scale openings down from RESTRICT on."""
+        if self._mode is Mode.BACKTEST and self._level is MarginLevel.NORMAL and not books.open_trades():
+            return Watch()  # nothing is used, and a backtest never looks at the engine's margin
         state = self.state(snapshot, self.usage(snapshot, books))
         notes: tuple[Note, ...] = ()
         if state.level is not self._level and math.isfinite(state.used_fraction):
