@@ -110,6 +110,9 @@ def test_deposits_are_no_recovery_and_no_drawdown() -> None:
     assert days.next(45_000) == 1
     days.keeper.flow(20_000)
     assert days.next(65_000) == 1  # still 19 % below a peak of 80,000
+    days.keeper.flow(-5_000)
+    assert days.next(67_500) == 1  # a tenth below a peak of 75,000
+    assert days.next(67_501) == 2
 
 
 def test_the_phase_is_set_at_the_open_and_not_by_marks_in_between() -> None:
@@ -192,7 +195,8 @@ def test_recovery_caps_the_phase_that_is_acted_on() -> None:
     assert days.phases.row.phase == 1
 
 
-def test_a_phase_survives_a_restart_of_the_same_day_and_a_wrong_one_is_refused() -> None:
+@pytest.mark.parametrize("wrong", [7, -1, 5])
+def test_a_phase_survives_a_restart_of_the_same_day_and_a_wrong_one_is_refused(wrong: int) -> None:
     days = Days(made())
     days.open(50_900)
     days.next(48_300)
@@ -201,8 +205,8 @@ def test_a_phase_survives_a_restart_of_the_same_day_and_a_wrong_one_is_refused()
     assert again.phase == 2
     assert again.state() == days.phases.state()
     with pytest.raises(StateError) as refused:
-        made().restore({"phase": 7, "set_on": "2025-09-12"})
-    assert "phase=7" in str(refused.value)
+        made().restore({"phase": wrong, "set_on": "2025-09-12", "peak_u6": 0, "flows_u6": 0})
+    assert f"phase={wrong}" in str(refused.value)
 
 
 @given(equities=st.lists(st.floats(1_000, 200_000), min_size=1, max_size=15))

@@ -31,6 +31,7 @@ from tests.risk.builders import (
 )
 
 SETTINGS = Settings()
+CHAIN = chain(at(11), low=5_200, high=5_500)
 LIMIT_USD = 50_000.0  # 50 % of the 100,000 of the tests
 
 
@@ -43,7 +44,7 @@ def made() -> ConcentrationManager:
 
 
 def step(value: float = 24.0, equity_usd: float | None = 100_000.0) -> MarketSnapshot:
-    return snapshot(at(11), reading=vix(value), equity_usd=equity_usd, chains=[chain(at(11), low=4_500, high=6_200)])
+    return snapshot(at(11), reading=vix(value), equity_usd=equity_usd, chains=[CHAIN])
 
 
 def asked(

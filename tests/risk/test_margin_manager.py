@@ -198,6 +198,9 @@ def test_fp31_of_two_orders_that_fit_only_singly_the_second_is_refused() -> None
     ("width_points", "level", "scale", "first", "third"),
     [
         (590, MarginLevel.NORMAL, 1.0, Reason.ALLOWED, Reason.ALLOWED),
+        (600, MarginLevel.WATCH, 1.0, Reason.ALLOWED, Reason.ALLOWED),
+        (700, MarginLevel.RESTRICT, 0.5, Reason.ALLOWED, Reason.MARGIN_RESTRICTED),
+        (800, MarginLevel.BLOCK, 0.5, Reason.MARGIN_BLOCKED, Reason.MARGIN_BLOCKED),
         (610, MarginLevel.WATCH, 1.0, Reason.ALLOWED, Reason.ALLOWED),
         (710, MarginLevel.RESTRICT, 0.5, Reason.ALLOWED, Reason.MARGIN_RESTRICTED),
         (810, MarginLevel.BLOCK, 0.5, Reason.MARGIN_BLOCKED, Reason.MARGIN_BLOCKED),

@@ -72,6 +72,19 @@ def test_a_naked_put_pays_a_share_of_the_index_less_what_it_is_away() -> None:
     assert usd(naked_put(3_000), 100.0, prices(1.0, 5_350.0)) == pytest.approx(30_100)
 
 
+def test_a_naked_call_pays_a_share_of_the_index_less_what_it_is_away() -> None:
+    naked = Structure(StructureName.SINGLE, legs((call(5_450), -1)))
+    assert usd(naked, 500.0, prices(5.0, 5_350.0)) == pytest.approx((802.5 - 100 + 5) * 100)
+    inside = Structure(StructureName.SINGLE, legs((call(5_300), -1)))
+    assert usd(inside, 6_000.0, prices(60.0, 5_350.0)) == pytest.approx((802.5 + 60) * 100)
+
+
+def test_an_equity_option_pays_a_fifth() -> None:
+    gold = Instrument("GLD   250912P00190000", "GLD", 100, 0.01, Right.PUT, 190.0, date(2025, 9, 12))
+    naked = Structure(StructureName.NAKED_PUT, legs((gold, -1)))
+    assert usd(naked, 100.0, prices(1.0, 200.0)) == pytest.approx((40 - 10 + 1) * 100)
+
+
 def test_a_naked_put_without_prices_has_no_known_margin() -> None:
     assert usd(naked_put()) is None
 

@@ -50,6 +50,9 @@ def step(expiry: date = FRIDAY, forward: float = 5_350.0) -> MarketSnapshot:
     return snapshot(at(11), chains=[chain(at(11), expiry, forward=forward, low=4_000, high=6_700)])
 
 
+STEP = step()
+
+
 def stress_tester() -> StressTester:
     return StressTester(SETTINGS.stress, StepPricer(SETTINGS.greeks))
 
@@ -71,7 +74,7 @@ def test_a_finite_structure_never_loses_more_in_a_shock_than_it_can_lose(
 ) -> None:
     spread = put_spread(short * 5.0, width * 5.0)
     floor = -width * 500.0 * units
-    for loss in stress_tester().losses(held(spread, units), value * units, floor, step()).by_shock.values():
+    for loss in stress_tester().losses(held(spread, units), value * units, floor, STEP).by_shock.values():
         assert loss is not None
         assert loss <= value * units - floor + 1e-6
 

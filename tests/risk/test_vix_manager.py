@@ -263,6 +263,12 @@ def test_panic_reduces_until_an_hour_below_its_release(manager: VixManager) -> N
     assert manager.watch(seen(at(12, 31), 24.9), books).causes == ()
 
 
+def test_without_a_last_close_there_is_neither_panic_nor_complacency(manager: VixManager) -> None:
+    high, low = manager.read(seen(at(10), 45.0, prior=None)), VixManager(SETTINGS).read(seen(at(10), 13.0, prior=None))
+    assert (high.verdict, high.panic) == (VixVerdict.GOOD, False)
+    assert (low.verdict, low.complacent) == (VixVerdict.GOOD, False)
+
+
 def test_a_panic_survives_a_restart(manager: VixManager) -> None:
     manager.read(seen(at(10), 30.0, prior=20.0))
     again = VixManager(SETTINGS)
