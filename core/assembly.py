@@ -237,7 +237,7 @@ def _table(
         return cast(kind, parts[name])  # type: ignore[valid-type]
 
     def make_ledger(_parts: Mapping[str, object]) -> Ledger:
-        ledger = Ledger(ChunkedSink(store, run, replay.next_chunk), books.apply, durable_orders=live)
+        ledger = Ledger(ChunkedSink(store, run, replay.next_chunk, careful=live), books.apply, durable_orders=live)
         if not replay.is_fresh:
             ledger.go_on(replay.head, replay.seq, replay.time, replay.counts)
         return ledger

@@ -25,11 +25,10 @@ COMBO_TICK: Final[Mapping[str, float]] = MappingProxyType(dict.fromkeys(_INDEX_R
 
 
 def instrument_of(row: Mapping[str, Any]) -> Instrument:
-    """Return the instrument of one leg of INTENT; expiry may be a date or its ISO text (as the line has it)."""
+    """Return the instrument of one leg of INTENT."""
     symbol, multiplier = row["symbol"], row["mult"]
     if "right" not in row:
         return Instrument(symbol, symbol, multiplier)
-    expiry = row["expiry"]
     root = symbol[:_ROOT].rstrip()
     return Instrument(
         symbol,
@@ -38,7 +37,7 @@ def instrument_of(row: Mapping[str, Any]) -> Instrument:
         COMBO_TICK.get(root, 0.01),
         Right(row["right"]),
         row["strike_u6"] / U6,
-        expiry if isinstance(expiry, date) else date.fromisoformat(expiry),
+        row["expiry"],
     )
 
 

@@ -17,7 +17,7 @@ from core.eastern import from_utc_text
 from core.errors import LedgerError
 from core.ledger import GENESIS, VERSION, Fold
 from core.ledger_kinds import FIELDS, Kind
-from core.ledger_sink import chunk_key, chunk_numbers, read_chunk, set_tail_aside
+from core.ledger_sink import chunk_key, chunk_numbers, read_chunk, restore_torn_chunk, set_tail_aside
 from core.ports import Store
 
 _HASH_MARK: Final = b',"hash":"'
@@ -54,6 +54,7 @@ def replay_ledger(store: Store, run: str, fold: Fold) -> Replay:
 
     Raises LedgerError when a chunk is missing or the store refuses the tail.
     """
+    restore_torn_chunk(store, run)
     numbers = chunk_numbers(store, run)
     found = Replay(next_chunk=numbers[-1] + 1 if numbers else 0)
     for number in numbers:
@@ -114,5 +115,9 @@ def written_fields(kind: Kind, record: Mapping[str, Any]) -> dict[str, Any]:
                 value = from_utc_text(value)
             elif spec.type == "date":
                 value = date.fromisoformat(value)
+            elif spec.type == "intent_legs":
+                value = [
+                    row | {"expiry": date.fromisoformat(row["expiry"])} if "expiry" in row else row for row in value
+                ]
             fields[name] = value
     return fields

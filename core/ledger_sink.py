@@ -2,10 +2,14 @@
 
 Live and paper, what an order depends on is durable before the order is sent; in a backtest chunks are saved at session
 close, at the end and on error.  What the store does not take stays in memory and goes with the next good flush.
+
+The youngest chunk grows by being written over, and a write may be torn at any byte.  Where that would lose what an
+order hangs on, the new content is written to a copy first; a start takes it from there when the chunk itself was torn.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -15,7 +19,12 @@ from core.ports import Store
 
 CHUNK_BYTES: Final = 256 * 1024
 PREFIX: Final = "bulkhead"
+_COPY: Final = re.compile(rb"\d+ [0-9a-f]{64}")
 _NUMBER: Final = re.compile(r"ledger-(\d+)$")
+
+
+def copy_key(run: str) -> str:
+    return f"{PREFIX}/{run}/youngest"
 
 
 def chunk_key(run: str, number: int) -> str:
@@ -25,9 +34,10 @@ def chunk_key(run: str, number: int) -> str:
 class ChunkedSink:
     """`core.ledger.LedgerSink` over a store."""
 
-    def __init__(self, store: Store, run: str, first: int = 0) -> None:
-        """first: number of the first chunk, behind those of an earlier process."""
+    def __init__(self, store: Store, run: str, first: int = 0, *, careful: bool = False) -> None:
+        """first: number of the first chunk, behind those of an earlier process; careful: write the copy first."""
         self._store = store
+        self._careful = careful
         self._run = run
         self._number = first
         self._lines: list[str] = []
@@ -72,9 +82,33 @@ class ChunkedSink:
     def _save(self, number: int, payload: bytes, *, durable: bool) -> None:
         key = chunk_key(self._run, number)
         try:
+            if self._careful:
+                self._store.durable(copy_key(self._run), _copy_header(number, payload) + b"\n" + payload)
             (self._store.durable if durable else self._store.save)(key, payload)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise LedgerError(f"{key}: the object store did not take it ({error}).") from error
+
+
+def _copy_header(number: int, payload: bytes) -> bytes:
+    digest = hashlib.sha256(f"{number}\n".encode("ascii") + payload).hexdigest()
+    return f"{number} {digest}".encode("ascii")
+
+
+def restore_torn_chunk(store: Store, run: str) -> bool:
+    """Write the youngest chunk from its copy where the last write of it was torn; returns whether it was.
+
+    A copy that is torn itself is left alone: then the chunk is whole.
+    """
+    header, _, payload = (store.read(copy_key(run)) or b"").partition(b"\n")
+    number = int(header.split(b" ")[0]) if _COPY.fullmatch(header) else 0
+    if header != _copy_header(number, payload):
+        return False
+    key = chunk_key(run, number)
+    present = store.read(key) or b""
+    if present == payload or not payload.startswith(present):
+        return False
+    store.durable(key, payload)
+    return True
 
 
 def chunk_numbers(store: Store, run: str) -> Sequence[int]:

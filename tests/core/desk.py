@@ -114,7 +114,7 @@ class Desk:
     def __init__(self, *, live: bool = False, cash_u6: int = CASH_U6, now: datetime | None = None) -> None:
         self.store = MemoryStore()
         self.books = Books()
-        self.ledger = Ledger(ChunkedSink(self.store, RUN), self.books.apply, durable_orders=live)
+        self.ledger = Ledger(ChunkedSink(self.store, RUN, careful=live), self.books.apply, durable_orders=live)
         self.now = at(9) if now is None else now
         self.start(cash_u6)
 

@@ -127,7 +127,9 @@ class Lifecycle(Desk):
         """A new process on the same store: books from the ledger, and a state manager that knows nothing yet."""
         self.books = Books()
         found = replay_ledger(self.store, RUN, self.books.apply)
-        self.ledger = Ledger(ChunkedSink(self.store, RUN, found.next_chunk), self.books.apply, durable_orders=True)
+        self.ledger = Ledger(
+            ChunkedSink(self.store, RUN, found.next_chunk, careful=True), self.books.apply, durable_orders=True
+        )
         self.ledger.go_on(found.head, found.seq, found.time, found.counts)
         self.state = self._manager(self.books, self.ledger)
         return found

@@ -14,7 +14,7 @@ from core.errors import LedgerError
 from core.ledger import Ledger
 from core.ledger_kinds import Kind
 from core.ledger_reader import Replay, replay_ledger
-from core.ledger_sink import PREFIX, ChunkedSink, chunk_key
+from core.ledger_sink import PREFIX, ChunkedSink, chunk_key, copy_key
 from tests.core.desk import RUN, Desk, MemoryStore, at, condor, put_spread, standing
 
 
@@ -43,8 +43,9 @@ DAY = busy_day()
 
 
 def copied(desk: Desk) -> MemoryStore:
+    """The chunks alone: what is left of a ledger when nobody kept the copy of the youngest one."""
     store = MemoryStore()
-    store.blobs = dict(desk.store.blobs)
+    store.blobs = {key: payload for key, payload in desk.store.blobs.items() if key != copy_key(RUN)}
     return store
 
 
@@ -111,6 +112,43 @@ def test_a_tail_torn_at_any_byte_is_set_aside_and_the_rest_is_whole(cut: int) ->
     again, same = replayed(store)
     assert (again.torn, again.head, again.seq) == ("", found.head, found.seq)
     assert standing(same) == standing(books)
+
+
+@given(st.integers(0, 10_000))
+def test_a_chunk_torn_while_it_was_written_over_comes_back_from_its_copy(cut: int) -> None:
+    store = MemoryStore()
+    store.blobs = dict(DAY.store.blobs)
+    key = chunk_key(RUN, 1)
+    store.blobs[key] = store.blobs[key][:cut]
+    found, books = replayed(store)
+    assert (found.head, found.torn, found.broken) == (DAY.ledger.head_hash, "", "")
+    assert standing(books) == standing(DAY.books)
+
+
+@given(st.data())
+def test_a_copy_that_is_torn_or_changed_is_left_alone(data: st.DataObject) -> None:
+    store = MemoryStore()
+    store.blobs = dict(DAY.store.blobs)
+    copy = bytearray(store.blobs[copy_key(RUN)])
+    place = data.draw(st.integers(0, len(copy) - 1))
+    if data.draw(st.booleans()):
+        copy[place] ^= data.draw(st.integers(1, 255))
+        store.blobs[copy_key(RUN)] = bytes(copy)
+    else:
+        store.blobs[copy_key(RUN)] = bytes(copy[:place])
+    found, _books = replayed(store)
+    assert (found.head, found.torn, found.broken) == (DAY.ledger.head_hash, "", "")
+
+
+def test_an_older_copy_does_not_undo_a_longer_chunk() -> None:
+    desk = Desk(live=True)
+    desk.ledger.flush(durable=True)
+    old = desk.store.blobs[copy_key(RUN)]
+    desk.open()
+    desk.ledger.flush(durable=True)
+    desk.store.blobs[copy_key(RUN)] = old
+    found, _books = replayed(desk.store)
+    assert found.head == desk.ledger.head_hash
 
 
 def test_a_line_taken_out_of_the_middle_is_a_break() -> None:
