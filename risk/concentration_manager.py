@@ -151,6 +151,8 @@ def _family_load(family: str, trades: Sequence[TradeStress]) -> FamilyLoad:
 
 def _units_of_delta(net: float, unit: float, limit: float) -> float:
     """Return how many units keep |net + n x unit| within the limit, or no farther from zero than it is."""
+    if not math.isfinite(net) or not math.isfinite(unit):
+        return 0.0
     if unit == 0.0:
         return math.inf
     ahead = net if unit > 0 else -net

@@ -81,7 +81,7 @@ class MarginManager:
     """Own margin, the ladder, and the gate of openings.
 
     bp_ceiling_pct is the ceiling of the option books in the present account phase, None while that is unknown;
-    priorities are the strategies' own (1 first).
+    priorities are the strategies' own (1 first); calendar is None where it could not be built.
     """
 
     name = "margin_manager"
@@ -90,7 +90,7 @@ class MarginManager:
         self,
         settings: MarginSettings,
         stress: BookStress,
-        calendar: EventCalendar,
+        calendar: EventCalendar | None,
         *,
         mode: Mode,
         bp_ceiling_pct: Callable[[], float | None],
@@ -126,7 +126,7 @@ class MarginManager:
         settings, vix = self._settings, snapshot.vix
         if vix is None or vix.verdict in (VixVerdict.UNKNOWN, VixVerdict.STALE):
             return 1.0
-        wanted = vix.buffer_base * self._clock(snapshot) + self._calendar.event_add(snapshot.session.day)
+        wanted = vix.buffer_base * self._clock(snapshot) + self._event_add(snapshot)
         return min(1.0, max(settings.buffer_low, settings.operator_buffer, wanted))
 
     def state(self, snapshot: MarketSnapshot, usage: MarginUsage) -> MarginState:
@@ -134,7 +134,7 @@ class MarginManager:
         settings, equity = self._settings, snapshot.equity_usd
         buffer = self.buffer(snapshot)
         ceiling = min(0.0 if snapshot.vix is None else snapshot.vix.margin_ceiling, 1.0 - buffer)
-        if equity is None or equity <= 0 or usage.unknown:
+        if equity is None or not 0 < equity < math.inf or usage.unknown:
             return MarginState(buffer, ceiling, math.inf, MarginLevel.BLOCK, 0.0)
         engine_used, engine_remaining = self._engine(snapshot, equity)
         used = max(usage.used_usd, engine_used)
@@ -144,6 +144,12 @@ class MarginManager:
         )
         fraction = used / equity
         return MarginState(buffer, ceiling, fraction, self._rung(fraction, snapshot), max(0.0, available))
+
+    def _event_add(self, snapshot: MarketSnapshot) -> float:
+        """Return what the calendar adds to the buffer; without a calendar every day may hold an event."""
+        if self._calendar is None:
+            return self._settings.event_add_unknown
+        return self._calendar.event_add(snapshot.session.day)
 
     def _engine(self, snapshot: MarketSnapshot, equity: float) -> tuple[float, float]:
         """Return the broker's used and remaining margin; a backtest never looks at it, a live run never guesses it."""

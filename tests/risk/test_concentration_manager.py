@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -243,6 +245,13 @@ def test_the_bound_and_the_gate_agree(sign: int, units: int, delta: float) -> No
         assert abs(here + (whole + 1) * delta) > max(LIMIT_USD, abs(here)) * (1 - 1e-9)
     allowed = asked(keeper, strategy="friday_0dte", risk=risk) is Reason.ALLOWED
     assert allowed is (room.units >= 1.0)
+
+
+@pytest.mark.parametrize("delta", [math.nan, math.inf, -math.inf])
+def test_a_delta_that_is_no_number_leaves_no_room(delta: float) -> None:
+    risk = unit_risk(max_loss_usd=100.0, delta_usd=delta)
+    assert made().bound(opening(risk=risk), step(), BookKeeper().books).units == 0.0
+    assert asked(BookKeeper(), risk=risk) is Reason.CONC_DELTA
 
 
 def test_the_bound_is_the_smallest_of_delta_risk_and_margin() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from datetime import date, datetime
 
 import pytest
@@ -289,7 +290,16 @@ def test_fp60_three_trades_each_allowed_and_together_above_stress() -> None:
     assert answers == [Reason.ALLOWED, Reason.ALLOWED, Reason.MARGIN_STRESS]
 
 
-@pytest.mark.parametrize("equity", [None, 0.0, -5_000.0])
+def test_fp25_without_a_calendar_every_day_may_hold_an_event() -> None:
+    pricer = StepPricer(SETTINGS.greeks)
+    stress = BookStress(SETTINGS.margin, StressTester(SETTINGS.stress, pricer), pricer)
+    blind = MarginManager(
+        SETTINGS.margin, stress, None, mode=Mode.BACKTEST, bp_ceiling_pct=lambda: 80.0, priorities={STRATEGY: 1}
+    )
+    assert blind.buffer(quiet(reading=vix(24.0))) == pytest.approx(0.35 + 0.15)
+
+
+@pytest.mark.parametrize("equity", [None, 0.0, -5_000.0, math.nan, math.inf])
 def test_without_equity_nothing_is_opened_and_nothing_sized(equity: float | None) -> None:
     manager, step = made(), quiet(equity_usd=equity)
     assert not manager.rule(opening(), step, BookKeeper().books).allowed
