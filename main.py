@@ -120,7 +120,7 @@ class BulkheadAlgorithm(QCAlgorithm):
             assembly.coordinator.attend(self.time)
 
     def on_securities_changed(self, changes: SecurityChanges) -> None:
-        self._market.securities_changed(changes, self.time.date())
+        self._market.securities_changed(changes)
 
     def on_end_of_algorithm(self) -> None:
         assembly = self._assembly

@@ -84,7 +84,7 @@ class EntryPipeline:
             smallest = min(smallest, scale * verdict.scale)
         bounds = [bound for source in self._bounds for bound in source(wanted, snapshot, self._books, smallest)]
         answer = self._sizer(wanted, snapshot, self._books, smallest, bounds, strategy.cap(snapshot))
-        if answer.units <= 0:
+        if type(answer.units) is not int or answer.units <= 0:  # anything else is a broken sizer: nothing is sized by it
             return answer.verdict.at(Gate.SIZER)
         trade, intent_id = name_trade()
         sized = replace(wanted, trade=trade, qty=answer.units, detail={**wanted.detail, "intent": intent_id})

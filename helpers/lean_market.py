@@ -11,6 +11,7 @@ from AlgorithmImports import *
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import cast
 
 import numpy as np
 
@@ -33,7 +34,6 @@ class LeanMarket:
         self._canonical: dict[str, Symbol] = {}
         self._index_of_root: dict[str, str] = {}
         self._listed: dict[str, dict[Symbol, date]] = {}
-        self._listed_on: dict[str, date] = {}
         self._slice: Slice | None = None
         self._slice_time = datetime.min
         self._halted: frozenset[str] = frozenset()
@@ -90,16 +90,13 @@ class LeanMarket:
         self._instruments[symbol] = instrument
         return instrument
 
-    def securities_changed(self, changes: SecurityChanges, today: date) -> None:
-        """Follow the daily universe: LEAN says nothing when the prior day's file is missing, so silence must be
-        visible here.
-        """
+    def securities_changed(self, changes: SecurityChanges) -> None:
+        """Follow the daily universe: LEAN says nothing when the prior day's file is missing."""
         for security in changes.added_securities:
             symbol = security.symbol
             root = self._root(symbol)
             if root is not None:
                 self._listed[root][symbol] = symbol.id.date.date()
-                self._listed_on[root] = today
         for security in changes.removed_securities:
             symbol = security.symbol
             root = self._root(symbol)
@@ -156,7 +153,7 @@ class LeanMarket:
         data, canonical = self._current(), self._canonical.get(root)
         if data is None or canonical is None:
             return None
-        chain = data.option_chains.get(canonical)
+        chain = cast("OptionChain | None", data.option_chains.get(canonical))
         if chain is None:
             return None
         known = self._instruments
@@ -183,8 +180,6 @@ class LeanMarket:
 
     def listed(self, root: str) -> Mapping[date, int]:
         today = self.time.date()
-        if self._listed_on.get(root) != today:
-            return {}
         counts: dict[date, int] = {}
         for expiry in self._listed[root].values():
             if expiry >= today:

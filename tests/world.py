@@ -203,7 +203,7 @@ class World:
 
     @property
     def parts(self) -> Parts:
-        parts: Parts = self.host.algorithm._assembly.parts  # type: ignore[attr-defined]
+        parts: Parts = self.host.algorithm._assembly.parts
         return parts
 
     @property
