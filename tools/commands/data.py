@@ -49,8 +49,9 @@ def generate(out: Path, start: date | None, sessions: int | None, seed: int, sce
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--start", metavar="D", type=DAY, help="First session to judge; else the first with minute files.")
 @click.option("--end", metavar="D", type=DAY, help="Last session to judge; else the last with minute files.")
+@click.option("--limit", metavar="N", type=int, default=40, show_default=True, help="Gaps to print; all are counted.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(folder: Path, start: date | None, end: date | None, as_json: bool) -> int:
+def check(folder: Path, start: date | None, end: date | None, limit: int, as_json: bool) -> int:
     """Name every gap of a LEAN-format folder that would silence the algorithm. Exit code 1 when there is one."""
     from tools import market
 
@@ -60,7 +61,9 @@ def check(folder: Path, start: date | None, end: date | None, as_json: bool) -> 
     elif not gaps:
         click.echo(f"{folder}: no gap; the algorithm sees all that it needs.")
     else:
-        for gap in gaps:
+        for gap in gaps[:limit]:
             click.echo(gap.sentence)
-        click.echo(f"{len(gaps)} gaps.")
+        silenced = {gap.session for gap in gaps if gap.session is not None}
+        shown = "" if len(gaps) <= limit else f", the first {limit} of them above"
+        click.echo(f"{len(gaps)} gaps in {len(silenced)} sessions{shown}. Narrow it with --start and --end.")
     return EXIT_FAILED if gaps else EXIT_OK
