@@ -60,6 +60,7 @@ class Recorder:
         self._margin = margin
         self._phase: SessionPhase | None = None
         self._vix: tuple[str, str] | None = None
+        self._vix_at: datetime | None = None
         self._opened: date | None = None
         self._marked_open = False
         self._stated_movements = -1
@@ -178,15 +179,15 @@ class Recorder:
             self._marked_open = True
 
     def ask_vix(self, snapshot: MarketSnapshot) -> None:
-        """Write VIX before an entry is judged on it."""
+        """Write VIX before an entry is judged on it, unless this step has written it already."""
         assert snapshot.vix is not None
-        self._vix_record(snapshot.vix, snapshot.time, always=True)
+        self._vix_record(snapshot.vix, snapshot.time, always=self._vix_at != snapshot.time)
 
     def _vix_record(self, vix: VixReading, now: datetime, *, always: bool) -> None:
         seen = (vix.verdict.value, vix.regime.value)
         if seen == self._vix and not always:
             return
-        self._vix = seen
+        self._vix, self._vix_at = seen, now
         value = {} if vix.value is None else {"value_e6": round(vix.value * 1e6)}
         age = int(min(vix.age_s, 86_400))
         self._ledger.append(Kind.VIX, "", now, age_s=age, verdict=vix.verdict.value, regime=vix.regime.value, **value)

@@ -332,6 +332,7 @@ class StrategyCoordinator:
             if isinstance(answer, Intent):
                 intent = answer
                 snapshot = parts.market_data.with_quotes(snapshot, intent.structure)
+                parts.recorder.ask_vix(snapshot)
                 answer = self._owned_refusals(intent, snapshot) or parts.pipeline.judge(
                     strategy, intent, snapshot, scale.value, lambda: self._name_trade(strategy, snapshot)
                 )
