@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 
 from core.books import Books
 from core.component_initializer import ComponentInitializer
+from core.containment import Containment
 from core.entry_pipeline import EntryPipeline, refuse_entry
 from core.exit_plans import Exit, ExitWatch
 from core.ledger import Ledger
@@ -86,6 +88,7 @@ class StrategyCoordinator:
         self._snapshot: MarketSnapshot | None = None
         self._lines: list[str] = []
         self._stepping = False
+        self._containment = Containment(parts.settings.run.mode, parts.state, parts.initializer, parts.ledger)
         parts.gateway.read_state_from(self._board.of)
 
     @property
@@ -148,7 +151,8 @@ class StrategyCoordinator:
     def _run_step(self, now: datetime) -> None:
         parts = self._parts
         session, phase = parts.clock.session(now.date()), parts.clock.phase(now)
-        assert session is not None and phase is not None, "a step is asked for only inside a session"
+        assert session is not None, "a step is asked for only inside a session"
+        assert phase is not None, "a step is asked for only inside a session"
         self._last_step = now
         self._open_session(session, now)
         # 1 fold
@@ -235,7 +239,12 @@ class StrategyCoordinator:
     def _watch(self, snapshot: MarketSnapshot) -> dict[str, Watch]:
         found: dict[str, Watch] = {}
         for manager in self._parts.managers:
-            watch = manager.watch(snapshot, self._parts.books)
+            watch = self._containment.component(
+                manager.name,
+                partial(manager.watch, snapshot, self._parts.books),
+                partial(_blind, manager.name),
+                snapshot.time,
+            )
             found[manager.name] = watch
             self._parts.recorder.notes(watch.notes, snapshot.time)
         return found
@@ -288,10 +297,16 @@ class StrategyCoordinator:
         parts = self._parts
         strategy = next((item for item in parts.strategies if item.name == trade.strategy), None)
         found: list[Exit] = []
+        stored = partial(parts.exits.judge, trade, snapshot)
         own = (
-            parts.exits.judge(trade, snapshot)
+            stored()
             if strategy is None
-            else strategy.leave(trade, snapshot, parts.books, parts.exits)
+            else self._containment.strategy(
+                strategy.name,
+                partial(strategy.leave, trade, snapshot, parts.books, parts.exits),
+                lambda _text: stored(),
+                snapshot.time,
+            )
         )
         if own is not None:
             found.append(own)
@@ -328,7 +343,12 @@ class StrategyCoordinator:
         refusal = self._lifecycle(strategy, snapshot) or self._session_gate(snapshot)
         intent: Intent | None = None
         if refusal is None:
-            answer = strategy.enter(snapshot, parts.books)
+            answer = self._containment.strategy(
+                strategy.name,
+                partial(strategy.enter, snapshot, parts.books),
+                lambda text: Verdict.refuse(Reason.STRATEGY_ERROR, error=text),
+                snapshot.time,
+            )
             if isinstance(answer, Intent):
                 intent = answer
                 snapshot = parts.market_data.with_quotes(snapshot, intent.structure)
@@ -424,6 +444,13 @@ class StrategyCoordinator:
         parts.gateway.fold(now)
         parts.settlement.fold(now)
         parts.recorder.end_run(now, reason, parts.gateway)
+
+
+def _blind(manager: str, _text: str) -> Watch:
+    """What a manager that failed in this step says: nothing is opened on a limit that nobody has checked."""
+    return Watch(
+        causes=(Cause(f"component.{manager}", TradingState.REDUCING, Reason.COMPONENT_NOT_READY, subject=manager),)
+    )
 
 
 __all__ = ["Parts", "StrategyCoordinator", "VixReading"]

@@ -173,5 +173,7 @@ class Parent:
         return self.end is not None
 
     def advance(self, step_s: int, now: datetime) -> None:
+        """Go one step on. Steps keep the grid on which the ladder began, also when a confirmation took some seconds."""
         self.step += 1
-        self.next_step_at = now + timedelta(seconds=step_s)
+        following = self.next_step_at + timedelta(seconds=step_s)
+        self.next_step_at = following if following > now else now + timedelta(seconds=step_s)
