@@ -24,6 +24,7 @@ _BROKERAGES = {
     PlanBrokerage.SCHWAB: BrokerageName.CHARLES_SCHWAB,
     PlanBrokerage.DEFAULT: BrokerageName.DEFAULT,
 }
+_SETTLING_SPAN = timedelta(days=7)
 _SILENT_FOR = timedelta(seconds=90)
 """The pulse steps only where no step has run for this long: the minute had no data."""
 
@@ -52,8 +53,9 @@ class BulkheadAlgorithm(QCAlgorithm):
 
     def _configure(self, settings: Settings) -> None:
         self.set_start_date(settings.run.start)
-        # One calendar day more: the last session's expiries are settled at 01:00 of the next day, or never.
-        self.set_end_date(settings.run.end + timedelta(days=1))
+        # LEAN settles the last session's expiries (at 01:00 of the next day) only in a run that reaches the next
+        # trading day, after a Friday the Monday; the first step beyond the last session quits.
+        self.set_end_date(settings.run.end + _SETTLING_SPAN)
         self.set_cash(settings.account.start_cash_usd)
         account = AccountType.CASH if settings.account.type is PlanAccount.CASH else AccountType.MARGIN
         self.set_brokerage_model(_BROKERAGES[settings.account.brokerage], account)

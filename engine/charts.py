@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import IntEnum
 from typing import Final
+
+from engine.enums import LeanEnum
 
 MAX_POINTS: Final = 1_000_000  # per series, LEAN's local setting
 RESERVED: Final = frozenset({"Strategy Equity", "Benchmark", "Drawdown", "Capacity", "Exposure", "Portfolio Turnover"})
 
 
-class SeriesType(IntEnum):
+class SeriesType(LeanEnum):
     LINE = 0
     SCATTER = 1
     CANDLE = 2
@@ -22,7 +23,7 @@ class SeriesType(IntEnum):
     HEATMAP = 9
 
 
-class ScatterMarkerSymbol(IntEnum):
+class ScatterMarkerSymbol(LeanEnum):
     NONE = 0
     CIRCLE = 1
     SQUARE = 2

@@ -10,7 +10,17 @@ from enum import IntEnum
 from typing import Final
 
 
-class Resolution(IntEnum):
+class LeanEnum(IntEnum):
+    """A number that prints as its name, as LEAN's enumerations do in Python."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __format__(self, spec: str) -> str:
+        return format(self.name, spec)
+
+
+class Resolution(LeanEnum):
     """Period of a bar; TICK and SECOND exist for comparisons only, this engine reads minutes and days."""
 
     TICK = 0
@@ -20,7 +30,7 @@ class Resolution(IntEnum):
     DAILY = 4
 
 
-class SecurityType(IntEnum):
+class SecurityType(LeanEnum):
     """Asset class; the number is the last two digits of a security identifier's properties."""
 
     BASE = 0
@@ -50,23 +60,23 @@ class SecurityType(IntEnum):
 _OPTION_TYPES: Final = frozenset({SecurityType.OPTION, SecurityType.FUTURE_OPTION, SecurityType.INDEX_OPTION})
 
 
-class OptionRight(IntEnum):
+class OptionRight(LeanEnum):
     CALL = 0
     PUT = 1
 
 
-class OptionStyle(IntEnum):
+class OptionStyle(LeanEnum):
     AMERICAN = 0
     EUROPEAN = 1
 
 
-class TickType(IntEnum):
+class TickType(LeanEnum):
     TRADE = 0
     QUOTE = 1
     OPEN_INTEREST = 2
 
 
-class MarketDataType(IntEnum):
+class MarketDataType(LeanEnum):
     BASE = 0
     TRADE_BAR = 1
     TICK = 2
@@ -76,7 +86,7 @@ class MarketDataType(IntEnum):
     FUTURES_CHAIN = 6
 
 
-class OrderStatus(IntEnum):
+class OrderStatus(LeanEnum):
     """Note the gaps: LEAN has no 4."""
 
     NEW = 0
@@ -90,7 +100,7 @@ class OrderStatus(IntEnum):
     UPDATE_SUBMITTED = 9
 
 
-class OrderType(IntEnum):
+class OrderType(LeanEnum):
     MARKET = 0
     LIMIT = 1
     STOP_MARKET = 2
@@ -105,46 +115,46 @@ class OrderType(IntEnum):
     TRAILING_STOP = 11
 
 
-class OrderDirection(IntEnum):
+class OrderDirection(LeanEnum):
     BUY = 0
     SELL = 1
     HOLD = 2
 
 
-class OrderPosition(IntEnum):
+class OrderPosition(LeanEnum):
     BUY_TO_OPEN = 0
     BUY_TO_CLOSE = 1
     SELL_TO_OPEN = 2
     SELL_TO_CLOSE = 3
 
 
-class PositionSide(IntEnum):
+class PositionSide(LeanEnum):
     SHORT = -1
     NONE = 0
     LONG = 1
 
 
-class AccountType(IntEnum):
+class AccountType(LeanEnum):
     MARGIN = 0
     CASH = 1
 
 
-class SettlementType(IntEnum):
+class SettlementType(LeanEnum):
     PHYSICAL_DELIVERY = 0
     CASH = 1
 
 
-class DelistingType(IntEnum):
+class DelistingType(LeanEnum):
     WARNING = 0
     DELISTED = 1
 
 
-class SplitType(IntEnum):
+class SplitType(LeanEnum):
     WARNING = 0
     SPLIT_OCCURRED = 1
 
 
-class DataNormalizationMode(IntEnum):
+class DataNormalizationMode(LeanEnum):
     RAW = 0
     ADJUSTED = 1
     SPLIT_ADJUSTED = 2
@@ -155,27 +165,27 @@ class DataNormalizationMode(IntEnum):
     SCALED_RAW = 7
 
 
-class DataMappingMode(IntEnum):
+class DataMappingMode(LeanEnum):
     LAST_TRADING_DAY = 0
     FIRST_DAY_MONTH = 1
     OPEN_INTEREST = 2
     OPEN_INTEREST_ANNUAL = 3
 
 
-class DeploymentTarget(IntEnum):
+class DeploymentTarget(LeanEnum):
     CLOUD_PLATFORM = 0
     LOCAL_PLATFORM = 1
     PRIVATE_CLOUD_PLATFORM = 2
 
 
-class AlgorithmMode(IntEnum):
+class AlgorithmMode(LeanEnum):
     LIVE = 0
     OPTIMIZATION = 1
     BACKTESTING = 2
     RESEARCH = 3
 
 
-class AlgorithmStatus(IntEnum):
+class AlgorithmStatus(LeanEnum):
     DEPLOY_ERROR = 0
     IN_QUEUE = 1
     RUNNING = 2
@@ -192,7 +202,7 @@ class AlgorithmStatus(IntEnum):
     IDLE = 13
 
 
-class BrokerageName(IntEnum):
+class BrokerageName(LeanEnum):
     """The brokerages this engine models, and LEAN's numbers for them."""
 
     DEFAULT = 0

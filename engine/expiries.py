@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from engine.models import expiry
@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 
 class ExpiryBook:
-    """Contracts by the UTC moments of their delisting warning and of their delisting."""
+    """Contracts by the UTC moments of their delisting warning and of their delisting.
 
-    def __init__(self) -> None:
+    LEAN finds out about a delisting when it reaches the next trading day, and emits it back at its own moment.  A run
+    that ends before that trading day never sees it: a Friday's contracts settle on Saturday only if Monday is in it.
+    """
+
+    def __init__(self, last_day: Callable[[], date]) -> None:
+        self._last_day = last_day
         self._warnings: dict[datetime, dict[Symbol, Option]] = {}
         self._delistings: dict[datetime, dict[Symbol, Option]] = {}
         # When the next contract leaves; asked before every slice.
@@ -60,8 +65,10 @@ class ExpiryBook:
         key = (sid.symbol, sid.date)
         found = self._moments.get(key)
         if found is None:
+            following = option.hours.get_next_trading_day(expiry.last_trading_day(option.symbol, option.clock)).date()
+            is_seen = following <= self._last_day()
             found = self._moments[key] = (
                 expiry.delisting_warning_moment(option.symbol, option.clock),
-                expiry.expiry_moment(option.symbol, option.clock),
+                expiry.expiry_moment(option.symbol, option.clock) if is_seen else datetime.max,
             )
         return found

@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from engine.enums import OrderDirection, OrderStatus, OrderType, SecurityType
+from engine.enums import LeanEnum, OrderDirection, OrderStatus, OrderType, SecurityType
 from engine.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ LIMIT_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.LIMIT_
 STOP_TYPES = frozenset({OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 
 
-class OrderField(IntEnum):
+class OrderField(LeanEnum):
     """Fields `OrderTicket.get` can read."""
 
     LIMIT_PRICE = 0
@@ -38,7 +37,7 @@ class OrderField(IntEnum):
     TRAILING_AS_PERCENTAGE = 4
 
 
-class TimeInForceKind(IntEnum):
+class TimeInForceKind(LeanEnum):
     GOOD_TIL_CANCELED = 0
     DAY = 1
     GOOD_TIL_DATE = 2
@@ -503,7 +502,7 @@ def greatest_common_divisor(quantities: Sequence[float]) -> int:
     return math.gcd(*(abs(int(quantity)) for quantity in quantities))
 
 
-def lean_name(member: IntEnum) -> str:
+def lean_name(member: LeanEnum) -> str:
     """Return an enum member's name as LEAN prints it: COMBO_LIMIT -> ComboLimit."""
     return "".join(part.capitalize() for part in member.name.split("_"))
 

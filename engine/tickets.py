@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import IntEnum
 from typing import Protocol
 
-from engine.enums import OrderStatus, OrderType, SecurityType
+from engine.enums import LeanEnum, OrderStatus, OrderType, SecurityType
 from engine.orders import (
     FILL_STATUSES,
     LIMIT_TYPES,
@@ -22,20 +21,20 @@ from engine.orders import (
 from engine.symbols import Symbol
 
 
-class OrderRequestType(IntEnum):
+class OrderRequestType(LeanEnum):
     SUBMIT = 0
     UPDATE = 1
     CANCEL = 2
 
 
-class OrderRequestStatus(IntEnum):
+class OrderRequestStatus(LeanEnum):
     UNPROCESSED = 0
     PROCESSING = 1
     PROCESSED = 2
     ERROR = 3
 
 
-class OrderResponseErrorCode(IntEnum):
+class OrderResponseErrorCode(LeanEnum):
     """LEAN's codes; an invalid ticket compares with them through its order id."""
 
     NONE = 0

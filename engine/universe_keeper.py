@@ -37,7 +37,7 @@ class UniverseKeeper:
     def __init__(self, engine: EngineState) -> None:
         self._engine = engine
         self.corporate = CorporateCalendar(engine)
-        self._expiries = ExpiryBook()
+        self._expiries = ExpiryBook(lambda: engine.end_date)
         self._streams: dict[Symbol, Iterator[Selection]] = {}
         self._waiting: dict[Symbol, list[Selection]] = {}
         self._delisted: list[Option] = []
@@ -117,10 +117,16 @@ class UniverseKeeper:
             engine.pending_removed.append(engine.securities[symbol])
         for symbol in change.ended:
             self._end_subscription(engine.securities[symbol])
-        for symbol in change.added:
-            self._add(symbol, option)
+        if self._trades_again(option, selection.exchange_time):
+            for symbol in change.added:
+                self._add(symbol, option)
         self.learn_new()
         return len(table)
+
+    def _trades_again(self, option: Option, local: datetime) -> bool:
+        """Whether the run has a trading day left; LEAN subscribes nothing without one."""
+        day = local if option.hours.is_date_open(local) else option.hours.get_next_trading_day(local)
+        return day.date() <= self._engine.end_date
 
     def _add(self, symbol: Symbol, canonical: Option) -> None:
         engine = self._engine

@@ -16,7 +16,6 @@ from tests.engine.desk import (
     FRIDAY,
     MONDAY,
     PUT,
-    SATURDAY,
     SPY,
     THURSDAY,
     WINGS,
@@ -280,7 +279,7 @@ def test_an_expired_contract_is_tradable_at_1614_and_not_at_1616(market: Market)
     def order(desk: Desk) -> None:
         desk.keep(desk.market_order(WINGS[1], -1))
 
-    desk = trade(market, with_chain=True, end=SATURDAY, at={"16:14": order, "16:15": order, "16:16": order})
+    desk = trade(market, with_chain=True, end=MONDAY, at={"16:14": order, "16:15": order, "16:16": order})
 
     early, at_close, late = desk.results
     assert early.status is OrderStatus.FILLED

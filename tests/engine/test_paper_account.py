@@ -13,7 +13,7 @@ from engine.errors import EngineError, SimulatedDeath
 from engine.host import EngineJob, Host
 from engine.object_store import Flush
 from engine.paper_account import PaperAccountError
-from tests.engine.desk import FRIDAY, SATURDAY, SPXW, SPY, WINGS, Desk, Market, minute, started, when
+from tests.engine.desk import FRIDAY, MONDAY, SPXW, SPY, WINGS, Desk, Market, minute, started, when
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def paper(tmp_path: Path) -> dict[str, Any]:
     return {
         "mode": "paper",
         "start": FRIDAY,
-        "end": SATURDAY,
+        "end": MONDAY,
         "cash_usd": 100_000.0,
         "broker_file": tmp_path / "broker.json",
         "object_store": tmp_path / "store",
@@ -116,8 +116,8 @@ def test_a_process_started_again_at_noon_lives_on_from_there(market: Market, pap
     assert desk.portfolio.total_margin_used == 2_000.0
     again.advance()
 
-    assert [line.time for line in desk.heard if line.what == "ten"] == ["04 10:00"]
-    assert desk.results == [4, 0]
+    assert next(line.time for line in desk.heard if line.what == "ten") == "04 10:00"
+    assert desk.results == [4, 0, 0, 0]
     assert desk.held() == [0.0] * 4
 
 

@@ -44,7 +44,7 @@ def look(desk: Desk) -> None:
 
 def test_legs_settle_at_one_in_the_night_at_price_zero_and_cash_moves_then(market: Market) -> None:
     desk = trade(
-        market, with_chain=True, end=SATURDAY, at={"10:00": lambda desk: desk.combo_market_order(desk.legs(), -1)}
+        market, with_chain=True, end=MONDAY, at={"10:00": lambda desk: desk.combo_market_order(desk.legs(), -1)}
     )
 
     settled = [line for line in desk.events("FILLED") if line.time == "04 01:00"]
@@ -58,7 +58,7 @@ def test_an_option_in_the_money_moves_its_intrinsic_value_in_cash(market: Market
     for at in range(minute("15:00"), 976):
         market.source.set_bar(SPX, FRIDAY, at, 5_275.74)
     desk = trade(
-        market, with_chain=True, end=SATURDAY, at={"10:00": lambda desk: desk.combo_market_order(desk.legs(), -1)}
+        market, with_chain=True, end=MONDAY, at={"10:00": lambda desk: desk.combo_market_order(desk.legs(), -1)}
     )
 
     # The short put ends 4.26 in the money: 456 of credit less 426.
@@ -79,7 +79,7 @@ def test_expired_legs_are_half_invisible_until_they_settle(market: Market) -> No
     desk = trade(
         market,
         with_chain=True,
-        end=SATURDAY,
+        end=MONDAY,
         at={"10:00": lambda desk: desk.combo_market_order(desk.legs(), -1), "16:14": look, "16:16": look_by_key},
     )
 
@@ -94,12 +94,11 @@ def test_expired_legs_are_half_invisible_until_they_settle(market: Market) -> No
     assert is_known is True
 
 
-def test_without_one_more_day_nothing_settles(market: Market) -> None:
-    desk = trade(
-        market, with_chain=True, end=FRIDAY, at={"10:00": lambda desk: desk.combo_market_order(desk.legs(), -1)}
-    )
+@pytest.mark.parametrize("end", [FRIDAY, SATURDAY])
+def test_nothing_settles_unless_the_next_session_is_in_the_run(market: Market, end: date) -> None:
+    desk = trade(market, with_chain=True, end=end, at={"10:00": lambda desk: desk.combo_market_order(desk.legs(), -1)})
 
-    assert desk.heard[-1].time == "03 16:15"
+    assert desk.events("FILLED")[-1].time == "03 10:00"
     assert desk.held() == [1.0, -1.0, -1.0, 1.0]
     assert desk.portfolio.invested is True
 
@@ -109,7 +108,7 @@ def test_a_working_order_on_an_expired_contract_is_canceled_after_the_settlement
         desk.combo_market_order(desk.legs(), -1)
         desk.limit_order(WINGS[1], 1, 0.05)
 
-    desk = trade(market, with_chain=True, end=SATURDAY, at={"10:00": send})
+    desk = trade(market, with_chain=True, end=MONDAY, at={"10:00": send})
 
     night = [line.what for line in desk.heard if line.time == "04 01:00"]
     # Contract by contract: settled, then its orders are asked to cancel, which happens at the end of the step.
@@ -123,7 +122,7 @@ def test_all_contracts_are_warned_of_and_only_held_ones_are_reported_as_delisted
             desk.note("delistings", *sorted(kinds))
 
     desk = trade(
-        market, with_chain=True, end=SATURDAY, at={"10:00": lambda desk: desk.market_order(WINGS[0], 1)}, on_data=read
+        market, with_chain=True, end=MONDAY, at={"10:00": lambda desk: desk.market_order(WINGS[0], 1)}, on_data=read
     )
 
     told = [(line.time, line.values) for line in desk.heard if line.what == "delistings"]
@@ -138,7 +137,7 @@ def test_the_default_model_assigns_a_deep_european_short_on_its_last_day(market:
         desk.combo_market_order([Leg.create(deep, -1), Leg.create(WINGS[0], 1)], 1)
 
     def assigned(null: bool) -> Desk:
-        return trade(market, with_chain=True, cash=1e6, end=SATURDAY, null_assignment=null, at={"10:00": sell})
+        return trade(market, with_chain=True, cash=1e6, end=MONDAY, null_assignment=null, at={"10:00": sell})
 
     early, patient = assigned(False), assigned(True)
     assert times(line for line in early.heard if line.what == "assigned") == ["03 11:00"]
@@ -154,7 +153,7 @@ def test_a_half_day_ends_at_one_and_settles_the_next_night() -> None:
     desk = trade(
         market,
         with_chain=True,
-        end=SATURDAY,
+        end=MONDAY,
         at={"10:00": lambda desk: desk.combo_market_order(desk.legs(), -1), "15:45": lambda desk: desk.note("late")},
         set_up=lambda desk: desk.schedule.on(
             desk.date_rules.every_day(SPY),
@@ -177,7 +176,7 @@ def test_a_friday_holiday_moves_the_universe_but_not_the_hour_of_settlement() ->
         if not sent:
             sent.append(desk.market_order(put, 1))
 
-    desk = trade(market, with_chain=True, start=THURSDAY, end=FRIDAY, at={"10:00": buy_once})
+    desk = trade(market, with_chain=True, start=THURSDAY, end=MONDAY, at={"10:00": buy_once})
 
     assert times(desk.events("FILLED")) == ["02 10:00", "03 01:00"]
 
