@@ -93,6 +93,15 @@ def test_start_holdings_are_counted_but_belong_to_no_strategy() -> None:
     assert books.instrument(put(5_900).symbol) == put(5_900)
 
 
+def test_a_start_that_goes_on_keeps_the_books(desk: Desk) -> None:
+    trade = desk.open()
+    before = standing(desk.books)
+    rows = [{"symbol": "QQQ", "qty": 7, "price_u6": 1, "mult": 1}]
+    desk.start(123, rows, resumed_from=desk.ledger.head_hash)
+    assert standing(desk.books) == before
+    assert desk.books.open_trades() == (trade,)
+
+
 def test_fp35_two_strategies_in_one_underlying_are_one_ledger_and_two_books(desk: Desk) -> None:
     first = desk.open(put_spread(), strategy="friday_0dte")
     second = desk.open(put_spread(), strategy="lt112", units=2)

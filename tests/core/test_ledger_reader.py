@@ -140,6 +140,17 @@ def test_a_copy_that_is_torn_or_changed_is_left_alone(data: st.DataObject) -> No
     assert (found.head, found.torn, found.broken) == (DAY.ledger.head_hash, "", "")
 
 
+def test_a_changed_copy_does_not_replace_what_was_torn() -> None:
+    store = MemoryStore()
+    store.blobs = dict(DAY.store.blobs)
+    key = chunk_key(RUN, 1)
+    store.blobs[key] = store.blobs[key][:100]
+    store.blobs[copy_key(RUN)] = store.blobs[copy_key(RUN)].replace(b'"qty":1', b'"qty":2')
+    found, _books = replayed(store)
+    assert (found.broken, store.blobs[key]) == ("", b"")
+    assert found.torn
+
+
 def test_an_older_copy_does_not_undo_a_longer_chunk() -> None:
     desk = Desk(live=True)
     desk.ledger.flush(durable=True)

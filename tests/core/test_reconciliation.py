@@ -247,6 +247,22 @@ def test_a_working_order_explains_no_more_than_it_has_left(account: Reconciled) 
     assert {cause.reason for cause in found.causes} == {Reason.BREAK_FOREIGN}
 
 
+def test_a_working_order_explains_only_its_own_direction(account: Reconciled) -> None:
+    trade = account.held()
+    short = put(5_900).symbol
+    account.child(trade, account.order(trade, {short: 1}, Purpose.CLOSE))
+    account.broker.held[short] = -2
+    assert {cause.reason for cause in account.compare().causes} == {Reason.BREAK_FOREIGN}
+
+
+def test_an_order_of_ours_at_the_broker_is_not_foreign(account: Reconciled) -> None:
+    trade, order = account.entering(condor())
+    account.child(trade, order)
+    account.agree()
+    account.broker.at_work = [BrokerOrder(order, OrderStatus.SUBMITTED, {}, {}, {}, 0.0)]
+    assert account.compare() == Reconciliation()
+
+
 def test_rc_1_a_lost_fill_locks_within_a_minute_and_nothing_is_closed_twice(account: Reconciled) -> None:
     """The closing order filled, its reports are lost. Nothing here may send; the missing fill comes from the query."""
     trade = account.held(put_spread())

@@ -197,6 +197,7 @@ def test_a_repair_that_fails_closes_leg_by_leg_and_the_strategy_only_manages(wor
         (T.LEG_GONE, at(11), at(11, 1)),
         (T.LEG_GONE, at(15, 59, 30), datetime(2025, 11, 24, 9, 30, 30)),
         (T.LEG_GONE, at(8, 45), at(9, 31)),
+        (T.LEG_GONE, at(16, 5), datetime(2025, 11, 24, 9, 31)),
         (T.ASSIGNED, at(9, 10), at(9, 40)),
         (T.ASSIGNED, at(9, 35), at(9, 40)),
         (T.ASSIGNED, at(12), at(12, 1)),

@@ -316,7 +316,6 @@ def test_what_cannot_be_explained_is_distrusted(broken: str) -> None:
 def test_flt12_a_ledger_that_lost_its_youngest_chunk_gets_back_what_moves_money() -> None:
     world = Lifecycle()
     world.ledger.open_chunk()
-    world.save()
     trade = world.opened(condor(), units=2)
     world.save()
     before = standing(world.books)
@@ -346,6 +345,9 @@ def test_a_snapshot_that_does_not_reach_back_says_so() -> None:
     cut = {**plan.body, "tail": plan.body["tail"][3:], "tail_since": plan.body["tail"][3]["seq"]}
     world.books.__init__()  # type: ignore[misc]
     assert not world.state.regain(cut, 1, world.now)
+    empty = {**plan.body, "tail": [], "tail_since": 9}
+    assert not world.state.regain(empty, 8, world.now)
+    assert world.state.regain(empty, 9, world.now)
 
 
 def test_a_snapshot_that_grows_too_large_gives_up_its_oldest_records_first() -> None:
