@@ -7,7 +7,6 @@ not the sum of its fills) is refused before anything changes.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -15,10 +14,12 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from core.closing_marks import ClosingMarks
 from core.contracts import instrument_from_symbol, instrument_of
 from core.coverage import declared_nakeds, uncovered
 from core.errors import LedgerError
 from core.ledger_kinds import Kind
+from core.order_records import OrderRecords
 from core.reasons import Reason
 from core.trade_machine import TradeState, Trigger
 from core.trades import ClosingMark, OpenBreak, Trade, Uncovered, day_of
@@ -38,11 +39,7 @@ class Books:
         self.fees_u6 = 0
         self.flows_u6 = 0
         self.movements = 0
-        self.orders: dict[str, tuple[str, Purpose, int]] = {}
-        self.order_outcomes: dict[str, OrderOutcome] = {}
-        self.order_legs: dict[str, Mapping[str, int]] = {}
-        self.order_filled: dict[str, dict[str, int]] = {}
-        self.intents: dict[str, tuple[str, Purpose]] = {}
+        self.order_records = OrderRecords()
         self.breaks: dict[str, OpenBreak] = {}
         self.refusals: Counter[Reason] = Counter()
         self.session_day: date | None = None
@@ -53,13 +50,9 @@ class Books:
         self._open: dict[str, Trade] = {}
         self._planned: dict[tuple[str, date], list[Trade]] = {}
         self._closed: dict[str, list[Trade]] = {}
-        self._attempts: dict[tuple[str, Purpose], int] = {}
-        self._fills: dict[str, int] = {}
-        self._fill_ids: set[str] = set()
         self._moved: dict[str, datetime] = {}
         self.last_moved = datetime.min
-        self._closes: dict[date, ClosingMark] = {}
-        self._marked_days: list[date] = []
+        self._closes = ClosingMarks()
 
     # ----------------------------------------------------------------------------------------------------------- trades
 
@@ -104,16 +97,11 @@ class Books:
 
     def attempts(self, trade: str, purpose: Purpose) -> int:
         """Return the highest attempt number used for a trade and purpose, 0 before the first order."""
-        return self._attempts.get((trade, purpose), 0)
+        return self.order_records.attempts(trade, purpose)
 
     def working_orders(self, trade: str | None = None) -> tuple[str, ...]:
         """Return the orders (of one trade) that have no end: planned, sent, working or UNRESOLVED."""
-        ended = self.order_outcomes
-        return tuple(
-            order
-            for order, (owner, _purpose, _attempt) in self.orders.items()
-            if trade in (None, owner) and ended.get(order, OrderOutcome.UNRESOLVED) is OrderOutcome.UNRESOLVED
-        )
+        return self.order_records.working(trade)
 
     # -------------------------------------------------------------------------------------------------------- positions
 
@@ -147,10 +135,6 @@ class Books:
     def moved_at(self, symbol: str) -> datetime:
         """Return when a holding last changed; the earliest possible time where it never did."""
         return self._moved.get(symbol, datetime.min)
-
-    def fills_of(self, order: str) -> int:
-        """Return how many fills of an order are booked."""
-        return self._fills.get(order, 0)
 
     def agreed_legs(self, trade: str) -> dict[str, int]:
         """Return what a trade holds as far as book and broker agree: where a break is open, the smaller of the two, and
@@ -199,8 +183,7 @@ class Books:
 
         None: nothing was marked before that day.
         """
-        place = bisect_left(self._marked_days, day)
-        return self._closes[self._marked_days[place - 1]] if place else None
+        return self._closes.before(day)
 
     # ---------------------------------------------------------------------------------------------------------- folding
 
@@ -231,15 +214,10 @@ class Books:
 
     def _session_closed(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
         if "equity_u6" in fields:
-            self._keep_mark(fields["date"], fields["equity_u6"])
+            self._closes.keep(fields["date"], fields["equity_u6"], self.flows_u6)
 
     def _mark(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        self._keep_mark(time.date(), fields["equity_u6"])
-
-    def _keep_mark(self, day: date, equity_u6: int) -> None:
-        if day not in self._closes:
-            insort(self._marked_days, day)
-        self._closes[day] = ClosingMark(day, equity_u6, self.flows_u6)
+        self._closes.keep(time.date(), fields["equity_u6"], self.flows_u6)
 
     def _verdict(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
         if not fields["allowed"]:
@@ -251,7 +229,7 @@ class Books:
         if trade is None and purpose is not Purpose.OPEN:
             raise LedgerError(f"INTENT.trade = {trade_id!r}: expected a trade that an OPEN intent has begun.")
         legs = tuple(Leg(self._learn(row), row["ratio"]) for row in fields["legs"])
-        self.intents[fields["intent"]] = (trade_id, purpose)
+        self.order_records.intents[fields["intent"]] = (trade_id, purpose)
         if trade is None:
             self._plan(book, trade_id, Structure(StructureName(fields["structure"]), legs), fields, time)
         elif "reason" in fields and purpose in _CLOSING:
@@ -275,34 +253,21 @@ class Books:
         self._planned.setdefault((book, day_of(trade, time)), []).append(made)
 
     def _order_intent(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
-        order, purpose = fields["order"], Purpose(fields["purpose"])
-        if order in self.orders:
-            raise LedgerError(f"ORDER_INTENT.order = {order!r}: expected an id that was never used.")
         if fields["trade"] not in self._trades:
             raise LedgerError(f"ORDER_INTENT.trade = {fields['trade']!r}: expected a trade that an INTENT has begun.")
-        self.orders[order] = (fields["trade"], purpose, fields["attempt"])
-        self.order_legs[order] = {leg["symbol"]: leg["qty"] for leg in fields["legs"]}
-        key = (fields["trade"], purpose)
-        self._attempts[key] = max(self._attempts.get(key, 0), fields["attempt"])
+        self.order_records.plan(fields)
 
     def _order_outcome(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
-        self.order_outcomes[fields["order"]] = OrderOutcome(fields["outcome"])
+        self.order_records.end(fields["order"], OrderOutcome(fields["outcome"]))
 
     def _fill(self, book: str, fields: Mapping[str, Any], time: datetime) -> None:
         symbol, qty, fee = fields["symbol"], fields["qty"], fields["fee_u6"]
-        trade = self._trades.get(fields["trade"])
-        owner = self.orders.get(fields["order"])
-        if trade is None or owner is None or owner[0] != trade.id or symbol not in self.order_legs[fields["order"]]:
-            raise LedgerError(
-                f"FILL.order = {fields['order']!r}: expected an order of {fields['trade']} with a leg in {symbol}."
-            )
-        if fields["fill"] in self._fill_ids:
-            raise LedgerError(f"FILL.fill = {fields['fill']!r}: this fill is booked already.")
+        trade_id, purpose = self.order_records.owner(fields)
+        trade = self._trades[trade_id]
         cash = -qty * fields["price_u6"] * fields["mult"]
         _expect("FILL.cash_after_u6", fields["cash_after_u6"], self.cash_u6 + cash - fee)
         _expect("FILL.pos_after", fields["pos_after"], self._positions.get(symbol, 0) + qty)
-        self._fill_ids.add(fields["fill"])
-        self._fills[fields["order"]] = self._fills.get(fields["order"], 0) + 1
+        self.order_records.fill(fields)
         self.cash_u6 += cash - fee
         self.fees_u6 += fee
         self._move(book, symbol, qty, time)
@@ -310,15 +275,13 @@ class Books:
             # The broker holds it as well from now on; the difference stays what it was.
             known = self.breaks[symbol]
             self.breaks[symbol] = replace(known, book_qty=known.book_qty + qty, broker_qty=known.broker_qty + qty)
-        filled = self.order_filled.setdefault(fields["order"], {})
-        filled[symbol] = filled.get(symbol, 0) + qty
         _add(trade.legs, symbol, qty)
         trade.cash_u6 += cash
         trade.fees_u6 += fee
-        if owner[1].adds_risk:
+        if purpose.adds_risk:
             _add(trade.opened_legs, symbol, qty)
             trade.entry_cash_u6 += cash
-        elif owner[1] in _CLOSING:
+        elif purpose in _CLOSING:
             trade.closings += 1
         trade.opened = trade.opened or time
         trade.last_fill = time

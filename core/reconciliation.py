@@ -162,7 +162,7 @@ class Reconciler:
         return [
             _Difference(f"{FOREIGN_ORDER}{order.order}", Reason.BREAK_FOREIGN, 0, 0)
             for order in sorted(self._broker.open_orders(), key=lambda item: item.order)
-            if order.order not in self._books.orders
+            if order.order not in self._books.order_records.orders
         ]
 
     def _has_expired(self, symbol: str, theirs: int, snapshot: MarketSnapshot) -> bool:

@@ -25,12 +25,12 @@ def take_over_orders(books: Books, gateway: OrderGateway, now: datetime) -> tupl
     and LOST after its time.
     """
     gateway.remember(
-        ((order, trade, purpose, attempt) for order, (trade, purpose, attempt) in books.orders.items()),
-        books.intents.values(),
+        ((order, trade, purpose, attempt) for order, (trade, purpose, attempt) in books.order_records.orders.items()),
+        books.order_records.intents.values(),
     )
     unfinished = []
-    for order, (trade_id, purpose, _attempt) in books.orders.items():
-        if books.order_outcomes.get(
+    for order, (trade_id, purpose, _attempt) in books.order_records.orders.items():
+        if books.order_records.outcomes.get(
             order, OrderOutcome.UNRESOLVED
         ) is not OrderOutcome.UNRESOLVED or not books.has_trade(trade_id):
             continue
@@ -45,15 +45,15 @@ def _resumed(trade: Trade, order: str, purpose: Purpose, books: Books, now: date
     """Return the parent and child of an order whose ladder has ended with its process: it is cancelled at the next
     step unless it filled.
     """
-    quantities = books.order_legs[order]
+    quantities = books.order_records.legs[order]
     legs = tuple(OrderLeg(books.instrument(symbol), qty) for symbol, qty in quantities.items())
-    filled = dict(books.order_filled.get(order, {}))
+    filled = dict(books.order_records.filled.get(order, {}))
     units = gcd(*quantities.values())
     name = trade.structure.name if len(legs) == len(trade.structure.legs) else StructureName.LEGS
     structure = Structure(name, tuple(Leg(leg.instrument, leg.qty // units) for leg in legs))
     kind = OrderType.COMBO_LIMIT if len(legs) > 1 else OrderType.LIMIT
     request = OrderRequest(order, kind, TimeInForce.DAY, legs, units, None)
-    child = Child(request, now, now + timedelta(seconds=60), filled=filled, fills=books.fills_of(order))
+    child = Child(request, now, now + timedelta(seconds=60), filled=filled, fills=books.order_records.fills_of(order))
     intent = Intent(
         IntentKind.OPEN if purpose.adds_risk else IntentKind.CLOSE,
         trade.strategy,

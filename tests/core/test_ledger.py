@@ -85,7 +85,7 @@ def test_what_the_books_refuse_leaves_no_trace(desk: Desk) -> None:
     }  # fmt: skip
     assert "cash_after_u6 = 7" in desk.refused(Kind.FILL, **fields)
     assert desk.books.position(symbol) == 0
-    assert desk.books.fills_of(order) == 0
+    assert desk.books.order_records.fills_of(order) == 0
 
 
 # ----------------------------------------------------------------------------------------------------------------- time

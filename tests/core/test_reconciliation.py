@@ -80,7 +80,7 @@ class Reconciled(Lifecycle):
     def child(self, trade: Trade, order: str) -> Child:
         """The gateway's view of an order that stands in the ledger."""
         legs = tuple(
-            OrderLeg(self.books.instrument(symbol), qty) for symbol, qty in self.books.order_legs[order].items()
+            OrderLeg(self.books.instrument(symbol), qty) for symbol, qty in self.books.order_records.legs[order].items()
         )
         units = min(abs(leg.qty) for leg in legs)
         request = OrderRequest(order, OrderType.COMBO_LIMIT, TimeInForce.DAY, legs, units, 1.0)

@@ -434,5 +434,7 @@ def test_sm_p2_death_at_any_write_repeats_no_order_and_the_books_are_equal_or_di
         assert plan.body is not None
         whole = world.state.regain(plan.body, found.seq, world.now)
     assert (found.broken, plan.distrust, whole) == ("", "", True)
-    assert set(sent) <= set(world.books.orders)  # every order that was sent is known: its id is not used again
-    assert set(world.books.orders) <= set(before["orders"])  # type: ignore[call-overload]
+    assert set(sent) <= set(
+        world.books.order_records.orders
+    )  # every order that was sent is known: its id is not used again
+    assert set(world.books.order_records.orders) <= set(before["orders"])  # type: ignore[call-overload]
