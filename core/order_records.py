@@ -1,6 +1,4 @@
 """Intents and orders as the ledger tells them: ids that are never used again, what was filled, what has no end yet."""
-yet.
-"""
 
 from __future__ import annotations
 
