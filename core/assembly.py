@@ -36,6 +36,7 @@ from core.settings import Mode, Settings
 from core.settlement import Settlement
 from core.state_manager import Remembers, StateManager
 from core.state_slots import SlotStore
+from core.strategy import Strategy
 from core.strategy_coordinator import Parts, StrategyCoordinator
 from core.trade_machine import TradeState
 from core.vocabulary import Disposition, Gate, TradingState
@@ -53,7 +54,6 @@ from risk.step_pricer import StepPricer
 from risk.stress import StressTester
 from risk.unit_risk import UnitJudge
 from risk.vix_manager import VixManager
-from strategies.base import Strategy
 from strategies.friday_0dte import Friday0dte
 
 T = TypeVar("T")
@@ -184,7 +184,7 @@ def assemble(
     remembered: dict[str, Remembers] = {
         "account_phases": phases,
         "circuit_breaker": breaker,
-        "vix_manager": parts.vix,
+        "vix_manager": _get(initializer, "vix_manager", VixManager),
         "settlement": parts.settlement,
         "exit_watch": parts.exits,
     }
@@ -437,7 +437,9 @@ def _option_margin(margin: MarginManager, snapshot: MarketSnapshot, books: Books
 
 
 def _recover(parts: Parts, replay: Replay, identities: Identities, now: datetime) -> None:
-    """Complete the replayed books by the newest valid snapshot and the broker's word; freeze what cannot be explained."""
+    """Complete the replayed books by the newest valid snapshot and the broker's word; freeze what cannot be
+    explained.
+    """
     state, books, ledger = parts.state, parts.books, parts.ledger
     assert state.slots is not None
     plan = plan_recovery(state.slots, replay, broker_is_flat=not parts.broker.positions(), now=now)

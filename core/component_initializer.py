@@ -88,7 +88,9 @@ class ComponentInitializer:
     """The component table at work."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        """Raises PermanentError when a need is not in the table or the needs form a cycle: then the run does not start."""
+        """Raises PermanentError when a need is not in the table or the needs form a cycle: then the run does not
+        start.
+        """
         self._entries = {row.name: Entry(row) for row in rows}
         missing = [f"{row.name} needs {need}" for row in rows for need in row.needs if need not in self._entries]
         if missing:

@@ -17,8 +17,8 @@ from core.ledger import Ledger
 from core.ledger_kinds import Kind
 from core.market import MarketSnapshot
 from core.rules import Rule, SizeBound
+from core.strategy import Strategy, UnitCap
 from core.vocabulary import Gate, Intent, Purpose, Verdict, to_u6
-from strategies.base import Strategy, UnitCap
 
 Asked = Callable[[Intent, MarketSnapshot, Books], Verdict]
 Bounds = Callable[[Intent, MarketSnapshot, Books, float], tuple[SizeBound, ...]]
@@ -84,7 +84,8 @@ class EntryPipeline:
             smallest = min(smallest, scale * verdict.scale)
         bounds = [bound for source in self._bounds for bound in source(wanted, snapshot, self._books, smallest)]
         answer = self._sizer(wanted, snapshot, self._books, smallest, bounds, strategy.cap(snapshot))
-        if type(answer.units) is not int or answer.units <= 0:  # anything else is a broken sizer: nothing is sized by it
+        # Anything but a whole number above 0 is a broken sizer, and nothing is sized by it.
+        if type(answer.units) is not int or answer.units <= 0:
             return answer.verdict.at(Gate.SIZER)
         trade, intent_id = name_trade()
         sized = replace(wanted, trade=trade, qty=answer.units, detail={**wanted.detail, "intent": intent_id})

@@ -110,7 +110,9 @@ def _size(request: OrderRequest, facts: OrderFacts) -> Verdict | None:
 
 
 def _collar(request: OrderRequest, facts: OrderFacts, settings: OrderSettings) -> Verdict | None:
-    """Never pay away more than the collar beyond natural. The favourable side needs no collar: such an order only waits."""
+    """Never pay away more than the collar beyond natural. The favourable side needs no collar: such an order only
+    waits.
+    """
     if request.net_cash is None:
         return None
     if facts.net is None:

@@ -69,7 +69,9 @@ class MarketFeed(Protocol):
         """Return this minute's contracts of exactly that exchange date and root; None when the slice has none."""
 
     def listed(self, root: str) -> Mapping[date, int]:
-        """Return the number of contracts per expiry in today's universe; empty when the prior day's universe is missing."""
+        """Return the number of contracts per expiry in today's universe; empty when the prior day's universe is
+        missing.
+        """
 
     def halted(self) -> frozenset[str]: ...
 
@@ -170,7 +172,9 @@ class Capabilities:
 
 
 class Store(Protocol):
-    """Named blobs that outlive the run. `durable` returns only after the bytes would survive the death of the process."""
+    """Named blobs that outlive the run. `durable` returns only after the bytes would survive the death of the
+    process.
+    """
 
     def read(self, key: str) -> bytes | None: ...
 

@@ -20,12 +20,11 @@ from core.market import MarketSnapshot, Quote, Session, VixReading
 from core.order_gateway import OrderGateway
 from core.ports import Account, Broker
 from core.reasons import Reason
-from core.rules import Cause, Note
+from core.rules import Cause, MarginView, Note
 from core.settings import Settings
 from core.state_manager import StateManager
 from core.trading_state import Change, StateBoard
 from core.vocabulary import Gate, SessionPhase, TradingState, to_u6
-from risk.margin_manager import MarginManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Recorder:
         books: Books,
         broker: Broker,
         state: StateManager,
-        margin: MarginManager,
+        margin: MarginView,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -193,7 +192,8 @@ class Recorder:
         self._ledger.append(Kind.VIX, "", now, age_s=age, verdict=vix.verdict.value, regime=vix.regime.value, **value)
 
     def _mark(self, snapshot: MarketSnapshot) -> None:
-        assert snapshot.equity is not None and snapshot.account is not None
+        assert snapshot.equity is not None
+        assert snapshot.account is not None
         if snapshot.equity.usd is None:
             return
         margin = self._margin.usage(snapshot, self._books)

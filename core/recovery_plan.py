@@ -1,4 +1,5 @@
-"""What is found on start, and what follows from it (risk.md 17); decided from values alone, carried out by `core.assembly`.
+"""What is found on start, and what follows from it (risk.md 17); decided from values alone, carried out by
+`core.assembly`.
 
 Unknown things are frozen, never guessed and never traded away.  An order is resumed or asked about, never sent again.
 """

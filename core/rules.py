@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from core.market import MarketSnapshot
+from core.market import MarketSnapshot, VixReading
 from core.reasons import Reason
 from core.vocabulary import Disposition, Gate, Intent, Ladder, Scope, TradingState, Verdict
 
@@ -116,6 +116,34 @@ class Manager(Protocol):
     def name(self) -> str: ...
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch: ...
+
+
+class VixReader(Protocol):
+    """Judges VIX once a step."""
+
+    def read(self, snapshot: MarketSnapshot) -> VixReading: ...
+
+
+class Usage(Protocol):
+    """Own margin and stress losses of all books, USD."""
+
+    @property
+    def used_usd(self) -> float: ...
+
+    @property
+    def reserved_usd(self) -> float: ...
+
+    @property
+    def t_loss_usd(self) -> float: ...
+
+    @property
+    def c_loss_usd(self) -> float: ...
+
+
+class MarginView(Protocol):
+    """Says how much margin is used; the recorder asks it for every mark."""
+
+    def usage(self, snapshot: MarketSnapshot, books: Books) -> Usage: ...
 
 
 @dataclass(slots=True)

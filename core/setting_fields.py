@@ -143,7 +143,8 @@ def _build(cls: Any, prefix: str, parameters: Mapping[str, str], sentences: list
                 values[spec.name] = _read(kind, parameters[name])
             except ValueError as error:
                 sentences.append(
-                    f"{name} = {parameters[name]!r}: expected {error}. Delete it from the parameters to use {_as_text(spec.default)}."
+                    f"{name} = {parameters[name]!r}: expected {error}. "
+                    f"Delete it from the parameters to use {_as_text(spec.default)}."
                 )
     if any(value is None for value in values.values()):
         return None

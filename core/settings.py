@@ -1,7 +1,8 @@
 """Every number of the system: unit in the name or beside it, bounds, and where it comes from.
 
-Override one with a LEAN parameter of its dotted name (`breaker.daily_loss_pct = 4`); values are text. Sources: M methodology, S specification,
-C constants, K code, A seed audit, E measured on the engine, O our decision. A `_pct` is in per cent (1.50 means 0.015), a `_fraction` is bare.
+Override one with a LEAN parameter of its dotted name (`breaker.daily_loss_pct = 4`); values are text.  Sources: M
+methodology, S specification, C constants, K code, A seed audit, E measured on the engine, O our decision.  A `_pct` is
+in per cent (1.50 means 0.015), a `_fraction` is bare.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class RunSettings(Section):
 class AccountSettings(Section):
     section: ClassVar[str] = "account"
     start_cash_usd: float = number(100_000.0, "USD", "O", low=1.0, high=1e9)
-    brokerage: Brokerage = choice(Brokerage.INTERACTIVE_BROKERS, "strategies.md 0: the default model charges index options nothing")
+    brokerage: Brokerage = choice(Brokerage.INTERACTIVE_BROKERS, "strategies.md 0: the default charges index options 0")
     type: AccountType = choice(AccountType.MARGIN, "options need margin")
     currency: str = choice("USD", "O")
     naked_options_approved: bool = choice(False, "O: naked shorts only on the operator's word")
@@ -70,7 +71,7 @@ class SessionSettings(Section):
     late_min: int = number(30, "minutes before X", "M", low=5, high=120)
     flatten_min: int = number(15, "minutes before X", "M", low=2, high=60)
     final_min: int = number(5, "minutes before X", "M", low=1, high=30)
-    after_close_min: int = number(15, "minutes after X", "risk.md 3: fold, mark, reconcile, record only", low=1, high=60)
+    after_close_min: int = number(15, "minutes after X", "risk.md 3: no order is sent", low=1, high=60)
     opening_price_wait_min: int = number(60, "minutes after O", "A", low=5, high=120)
     opening_price_late_wait_min: int = number(5, "minutes after a late start", "risk.md 3", low=1, high=30)
     opening_price_tolerance_pct: float = number(1.0, "% of the mean of the first five closes", "A", low=0.1, high=10)
@@ -90,7 +91,7 @@ class DataSettings(Section):
     feed_silent_s: int = number(120, "s", "risk.md 5", low=30, high=1800)
     broker_silent_s: int = number(60, "s", "risk.md 5", low=10, high=600)
     mark_hold_s: int = number(60, "s", "risk.md 0: last good mid", low=0, high=600)
-    equity_dispute_pct: float = number(2.0, "% of equity", "risk.md 0: the engine's equity is a witness", low=0.1, high=20)
+    equity_dispute_pct: float = number(2.0, "% of equity", "risk.md 0: it is only a witness", low=0.1, high=20)
     rv_sessions: int = number(20, "daily log returns", "risk.md 2", low=5, high=260)
 
 
@@ -199,7 +200,7 @@ class MarginSettings(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StressSettings(Section):
-    """The two pairs of shocks on every book: T ordinary, C crash (risk.md 0). Moves are on the underlying x max(|beta|, 1)."""
+    """The two pairs of shocks on every book: T ordinary, C crash (risk.md 0); moves of the underlying x max(|beta|, 1)."""
 
     section: ClassVar[str] = "stress"
     ordinary_down_pct: float = number(5.0, "% fall", "risk.md 0", low=0.1, high=50)
@@ -240,7 +241,7 @@ class BreakerSettings(Section):
     recovery_gain: float = number(1.02, "x release equity", "risk.md 9", low=1, high=2)
     recovery_sessions: int = number(20, "sessions without WARN", "risk.md 9", low=1, high=250)
     third_trip_sessions: int = number(20, "sessions", "risk.md 9", low=1, high=250)
-    resume_dates: tuple[date, ...] = choice((), "backtests: sessions at whose open a trip that needs `resume` is released")
+    resume_dates: tuple[date, ...] = choice((), "backtests: sessions at whose open a trip may be resumed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +257,7 @@ class ConcentrationSettings(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseSettings(Section):
-    """Account phases by equity at the open. Boundaries are sums of a currency that the source names once; they are numbers here."""
+    """Account phases by equity at the open."""
 
     section: ClassVar[str] = "phases"
     phase1_usd: float = number(38_100.0, "USD", "M", low=0, high=1e9)
@@ -347,7 +348,7 @@ class StateSettings(Section):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings(Section):
     section: ClassVar[str] = "log"
-    backtest_bytes: int = number(8_000, "bytes", "risk.md 22: a free cloud backtest keeps 10 KB", low=0, high=100_000_000)
+    backtest_bytes: int = number(8_000, "bytes", "risk.md 22: the free cloud keeps 10 KB", low=0, high=100_000_000)
     live_bytes: int = number(50_000, "bytes a session", "risk.md 22", low=0, high=100_000_000)
 
 
@@ -386,7 +387,7 @@ class Friday0dteSettings(Section):
     flat_min: int = number(5, "minutes before X", "S", low=1, high=60)
     vix_exit: float = number(40.0, "index points, above it", "M", low=5, high=100)
     invalid_min: int = number(5, "minutes without a valid quote, then spot decides", "strategies.md 0", low=1, high=60)
-    quiet_exit_until_min: int = number(15, "minutes after O without quote-based exits", "strategies.md 7.3", low=0, high=120)
+    quiet_exit_until_min: int = number(15, "minutes after O, no exit by quotes", "strategies.md 7.3", low=0, high=120)
     strikes_each_side: int = number(60, "strikes in the subscription", "strategies.md 1", low=5, high=200)
 
 

@@ -22,7 +22,9 @@ from core.vocabulary import Instrument, SettlementEvent, to_u6
 
 
 class Settlement:
-    """Folds settlement events; keeps the last regular value of each underlying per date until its contracts are settled."""
+    """Folds settlement events; keeps the last regular value of each underlying per date until its contracts are
+    settled.
+    """
 
     def __init__(self, ledger: Ledger, books: Books, state: StateManager) -> None:
         self._ledger = ledger

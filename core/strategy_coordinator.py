@@ -26,11 +26,12 @@ from core.ports import Broker, MarketFeed
 from core.reasons import EXIT_PRIORITY, Reason
 from core.reconciliation import Reconciler, Reconciliation
 from core.recorder import Recorder
-from core.rules import Cause, ExitDemand, Manager, StepScale, Watch
+from core.rules import Cause, ExitDemand, Manager, StepScale, VixReader, Watch
 from core.session import SessionClock
 from core.settings import Settings
 from core.settlement import Settlement
 from core.state_manager import StateManager
+from core.strategy import Strategy
 from core.trade_machine import TradeState, Trigger
 from core.trades import Trade
 from core.trading_state import StateBoard
@@ -47,8 +48,6 @@ from core.vocabulary import (
     Verdict,
 )
 from helpers.funnel import OPENED, Funnel
-from risk.vix_manager import VixManager
-from strategies.base import Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class Parts:
     reconciler: Reconciler
     market_data: MarketData
     settlement: Settlement
-    vix: VixManager
+    vix: VixReader
     managers: tuple[Manager, ...]
     pipeline: EntryPipeline
     exits: ExitWatch

@@ -73,7 +73,9 @@ class StateBoard:
         return state, flatten
 
     def wants_flat(self, strategy: str) -> Cause | None:
-        """Return the cause that wants this strategy's book closed now, None when there is none or a freeze outweighs it."""
+        """Return the cause that wants this strategy's book closed now, None when there is none or a freeze outweighs
+        it.
+        """
         state, flatten = self.of(strategy)
         if state is not TradingState.HALTED or not flatten:
             return None

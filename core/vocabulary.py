@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum, IntEnum, StrEnum
+from itertools import pairwise
 from typing import Final
 
 from core.errors import VocabularyError
@@ -350,7 +351,9 @@ class Structure:
         return sum(leg.ratio * leg.instrument.payoff(price) for leg in self.legs)
 
     def max_loss_points(self, net_cash: float) -> float | None:
-        """Return the most that one unit opened for net_cash points can lose, fees apart; None where that has no bound."""
+        """Return the most that one unit opened for net_cash points can lose, fees apart; None where that has no
+        bound.
+        """
         floor = self.worst_payoff()
         return None if floor is None else max(0.0, -(floor + net_cash))
 
@@ -361,7 +364,7 @@ class Structure:
         corners = sorted({0.0, *(leg.instrument.strike for leg in self.legs if leg.instrument.kind is Kind.OPTION)})
         corners.append(corners[-1] * 2 + 1.0)
         found: list[float] = []
-        for low, high in zip(corners, corners[1:], strict=False):
+        for low, high in pairwise(corners):
             at_low, at_high = self.payoff(low) + net_cash, self.payoff(high) + net_cash
             if at_low * at_high < 0:
                 found.append(low + (high - low) * at_low / (at_low - at_high))
@@ -425,7 +428,9 @@ class UnitRisk:
 
     @property
     def trade_risk_usd(self) -> float | None:
-        """The loss that the per-trade limit judges: the maximum loss, or the ordinary stress loss where there is none."""
+        """The loss that the per-trade limit judges: the maximum loss, or the ordinary stress loss where there is
+        none.
+        """
         return self.t_loss_usd if self.basis is RiskBasis.STRESS else self.max_loss_usd
 
 

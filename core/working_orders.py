@@ -93,7 +93,9 @@ class Child:
             self.text = event.text
 
     def verdict(self) -> OrderOutcome | None:
-        """Return how the order ended by what its legs say, None while a leg is open. One INVALID leg rejects the group."""
+        """Return how the order ended by what its legs say, None while a leg is open. One INVALID leg rejects the
+        group.
+        """
         if any(status is OrderStatus.INVALID for status in self.status.values()):
             return OrderOutcome.REJECTED
         if any(not (status := self.status.get(leg.symbol)) or not status.is_final for leg in self.request.legs):

@@ -19,7 +19,7 @@ from core.vocabulary import Intent, RiskBasis, Verdict
 
 if TYPE_CHECKING:
     from core.books import Books
-    from strategies.base import UnitCap
+    from core.strategy import UnitCap
 
 MARGIN: Final = "MARGIN"
 STRESS: Final = "STRESS"

@@ -21,6 +21,7 @@ from core.net_quote import NetQuote, PriceLadder, net_quote
 from core.ports import OrderType
 from core.reasons import Reason
 from core.settings import Settings
+from core.strategy import EntryWindow, Strategy, UnitCap
 from core.vocabulary import (
     ExitPlan,
     Instrument,
@@ -38,7 +39,6 @@ from core.vocabulary import (
 from helpers.brokerages import round_trip_fee_usd
 from risk.chain_gate import ChainGate, GatedChain, underlying_refusal
 from risk.unit_risk import UnitJudge
-from strategies.base import EntryWindow, Strategy, UnitCap
 
 if TYPE_CHECKING:
     from core.books import Books

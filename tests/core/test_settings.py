@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import SettingsError
 from core.setting_fields import describe, settings_hash
-from core.settings import Brokerage, BreakerSettings, Settings
+from core.settings import BreakerSettings, Brokerage, Settings
 
 
 def refusal(**parameters: str) -> str:

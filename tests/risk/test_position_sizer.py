@@ -12,10 +12,10 @@ from core.books import Books
 from core.reasons import Reason
 from core.rules import SizeBound
 from core.settings import Settings
+from core.strategy import UnitCap
 from core.vocabulary import RiskBasis, UnitRisk
 from risk.invariants import Invariants
 from risk.position_sizer import FROM_MANAGERS, PositionSizer, quotient
-from strategies.base import UnitCap
 from tests.risk.builders import STRATEGY, BookKeeper, at, opening, snapshot, unit_risk
 
 SETTINGS = Settings()

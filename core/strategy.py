@@ -63,7 +63,9 @@ class Strategy(ABC):
 
     @abstractmethod
     def enter(self, snapshot: MarketSnapshot, books: Books) -> Intent | Verdict:
-        """Return an OPEN intent with plan, unit risk and exit plan, or the first refusal of the strategy's own rules."""
+        """Return an OPEN intent with plan, unit risk and exit plan, or the first refusal of the strategy's own
+        rules.
+        """
 
     @abstractmethod
     def cap(self, snapshot: MarketSnapshot) -> UnitCap:
