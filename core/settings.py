@@ -200,7 +200,7 @@ class MarginSettings(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StressSettings(Section):
-    """The two pairs of shocks on every book: T ordinary, C crash (risk.md 0); moves of the underlying x max(|beta|, 1)."""
+    """The two pairs of shocks on every book: T ordinary, C crash (risk.md 0); moves x max(|beta|, 1)."""
 
     section: ClassVar[str] = "stress"
     ordinary_down_pct: float = number(5.0, "% fall", "risk.md 0", low=0.1, high=50)
