@@ -209,7 +209,7 @@ class ObjectStore:
 
 def _checked(key: str) -> str:
     """Return the key as LEAN stores it; raises ObjectStoreError for keys LEAN refuses."""
-    if not key or not _VALID_KEY.match(key) or ".." in key:
+    if not key or not _VALID_KEY.match(key):
         raise ObjectStoreError(
             f"object store key {key!r}: expected letters, digits and _ - = $ # / and at most one dot. Rename it."
         )

@@ -322,10 +322,23 @@ def test_liquidate_cancels_what_works_and_sells_what_is_held(market: Market) -> 
 
 
 def test_set_holdings_keeps_a_quarter_percent_free(market: Market) -> None:
-    desk = trade(market, at={"10:00": lambda desk: desk.set_holdings(SPY, 1.0)})
+    desk = trade(market, cash=1e6, at={"10:00": lambda desk: desk.set_holdings(SPY, 1.0)})
 
-    # 100,000 less 0.25 % less the fee, at 500 a share.
-    assert desk.portfolio[SPY].quantity == 199.0
+    # 1,000,000 less 0.25 % less the fee, at 500 a share.
+    assert desk.portfolio[SPY].quantity == 1_994.0
+
+
+def test_set_holdings_counts_what_is_already_on_its_way(market: Market) -> None:
+    market.session(MONDAY)
+
+    def buy_twice(desk: Desk) -> None:
+        if desk.time.date() == FRIDAY:
+            desk.set_holdings(SPY, 0.5)
+            desk.set_holdings(SPY, 0.5)
+
+    desk = trade(market, end=MONDAY, at={"16:30": buy_twice})
+
+    assert [line.values[1] for line in desk.events("FILLED")] == [99.0]
 
 
 def test_an_order_on_a_symbol_that_was_never_added_raises(market: Market) -> None:

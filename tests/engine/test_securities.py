@@ -269,6 +269,7 @@ def test_a_raw_split_scales_the_position_and_pays_the_fraction() -> None:
 
 
 def test_removing_a_security_ends_its_data(market: Market) -> None:
+    market.source.set_bar(VIX, FRIDAY, minute("10:01"), 20.0)
     host = started(market, with_chain=True, at={"10:00": lambda desk: desk.remove_security(VIX)})
     host.advance(until=when(FRIDAY, "10:01"))
     desk = host.algorithm
@@ -276,6 +277,21 @@ def test_removing_a_security_ends_its_data(market: Market) -> None:
     assert VIX not in [holding.symbol for holding in desk.portfolio.values()]
     assert VIX in desk.securities
     assert VIX not in desk.current_slice.bars  # type: ignore[union-attr]
+    assert desk.securities[VIX].price == 16.0
+
+
+def test_bars_outside_the_session_are_not_delivered(market: Market) -> None:
+    for at in ("09:00", "09:30", "16:01", "16:15"):
+        market.source.set_bar(SPY, FRIDAY, minute(at), 700.0)
+        market.source.set_quote(SPY, FRIDAY, minute(at), 699.9, 700.1)
+
+    def look(desk: Desk, data: Slice) -> None:
+        desk.keep((desk.time, desk.securities[SPY].price))
+
+    desk = trade(market, on_data=look)
+
+    assert desk.results[0] == (when(FRIDAY, "09:31"), 500.0)
+    assert desk.results[-1] == (when(FRIDAY, "16:00"), 500.0)
 
 
 def test_a_security_added_during_the_run_has_data_from_the_next_minute(market: Market) -> None:
