@@ -290,6 +290,30 @@ def test_rc_1_a_lost_fill_locks_within_a_minute_and_nothing_is_closed_twice(acco
     assert account.reconciler.open_breaks == ()
 
 
+def test_fp42_after_death_with_half_a_group_filled_it_is_recovered_only_when_books_equal_the_broker(
+    account: Reconciled,
+) -> None:
+    """Two of four legs were booked before the process died; the broker has filled all four."""
+    trade, order = account.entering(condor())
+    account.fill_legs(trade, order, only=2)
+    account.broker.cash_u6 = account.books.cash_u6
+    account.broker.held = {leg.symbol: leg.ratio for leg in trade.structure.legs}
+    account.broker.known[order] = BrokerOrder(order, OrderStatus.FILLED, {}, {}, {}, 0.0)
+    child = account.child(trade, order)
+    child.filled = dict(account.books.positions())
+    child.unresolved_at = account.now
+    assert account.compare().queries == (order,)
+    assert not account.next_step().is_clean
+    for leg in trade.structure.legs[2:]:  # what the query brings
+        account.fill(trade, order, leg.symbol, leg.ratio, 1_000_000)
+    account.end(trade, order)
+    account.children.clear()
+    account.agree()
+    account.next_step()
+    assert account.next_step().is_clean
+    assert trade.units == 1
+
+
 def test_an_order_in_doubt_locks_strategy_and_symbols_at_once(account: Reconciled) -> None:
     trade, child = half_filled(account)
     child.unresolved_at = account.now

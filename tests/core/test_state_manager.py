@@ -311,6 +311,27 @@ def test_sm_1_after_an_exception_in_open_the_exit_plan_fires(world: Lifecycle) -
     assert trade.state == "EXITING"
 
 
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_fp38_an_exception_inside_a_transition_keeps_the_position_and_the_clock_moves_it_on(
+    world: Lifecycle, monkeypatch: pytest.MonkeyPatch, repeats: int
+) -> None:
+    trade = world.in_state(S.OPEN)
+    held = dict(trade.legs)
+    with monkeypatch.context() as broken:
+        broken.setattr(type(world.ledger), "append", _raises)
+        for _ in range(repeats):
+            with pytest.raises(RuntimeError, match="inside"):
+                world.state.drive(trade.id, T.EXIT_DUE, world.now)
+    assert (trade.state, trade.legs) == ("OPEN", held)
+    world.now = at(15, 30)
+    world.step()
+    assert trade.state == "EXITING"
+
+
+def _raises(*_args: object, **_fields: object) -> None:
+    raise RuntimeError("inside the transition")
+
+
 def test_fp39_an_intent_without_an_exit_plan_becomes_no_trade(world: Lifecycle) -> None:
     trade = world.plan()
     with pytest.raises(StateError, match="no exit plan"):
