@@ -6,11 +6,12 @@ What differs between the engines is behind `EngineRun`; everything else, ledger 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.verdict import AuditOutcome, audit_run
 from tools.console import progress
 from tools.errors import BulkheadUsageError, RunFailedError
 from tools.ledger_chunks import join_chunks
@@ -19,6 +20,7 @@ from tools.parameters import check_settings, project_parameters
 from tools.run_folder import (
     LOG_FILE,
     REPORT_FILE,
+    AuditVerdict,
     Effort,
     Summary,
     create_run_dir,
@@ -157,11 +159,23 @@ def _record(run_dir: Path, outcome: EngineRun, *, with_report: bool) -> Backtest
     ledger = read_ledger(run_dir)
     summary = summarise(ledger, outcome.effort)
     write_summary(run_dir, summary)
+    audited = audit_run(run_dir)
+    summary = replace(summary, audit=AuditVerdict(audited.exit_code, audited.violations, audited.warnings))
+    write_summary(run_dir, summary)
     if with_report:
         from tools.report import build
 
         build(run_dir)
-    return BacktestResult(run_dir=run_dir, summary=summary, failure=outcome.error or how_it_ended(ledger))
+    failure = outcome.error or how_it_ended(ledger) or audit_failure(audited)
+    return BacktestResult(run_dir=run_dir, summary=summary, failure=failure)
+
+
+def audit_failure(audited: AuditOutcome) -> str | None:
+    """Return why the auditor's word fails the run: a violation, or a doubt other than that nothing was traded."""
+    if not audited.fails_run:
+        return None
+    word = "a principle is violated" if audited.exit_code == 1 else "the audit is inconclusive"
+    return f"{word}: {'; '.join(audited.causes)}. `audit integrity` on the run folder shows where."
 
 
 def how_it_ended(ledger: Ledger) -> str | None:

@@ -31,6 +31,15 @@ class Effort:
         return round(self.data_points / self.wall_seconds) if self.wall_seconds > 0 else 0
 
 
+@dataclass(frozen=True, slots=True)
+class AuditVerdict:
+    """The independent auditor's word: 0 clean, 1 violated, 2 inconclusive, and how much it counted."""
+
+    exit_code: int
+    violations: int
+    warnings: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The fields of summary.json; money in USD, max_drawdown a fraction of the running peak of equity."""
@@ -55,9 +64,13 @@ class Summary:
     wall_seconds: float
     points_per_second: int
     peak_rss_mb: float
+    audit: AuditVerdict | None = None
 
     def as_json(self) -> str:
-        return json.dumps(asdict(self), indent=2) + "\n"
+        fields = asdict(self)
+        if self.audit is None:
+            del fields["audit"]
+        return json.dumps(fields, indent=2) + "\n"
 
 
 def create_run_dir(engine: str, started: datetime, out: Path | None = None) -> Path:

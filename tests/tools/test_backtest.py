@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.verdict import AuditOutcome
 from tests.tools.ledgers import LedgerBuilder, one_session
 from tools import backtest, cli
 from tools.backtest import BacktestRequest, EngineJob, EngineRun, folder_market, run_backtest
@@ -64,10 +65,30 @@ def test_a_run_leaves_ledger_summary_and_log(
 ) -> None:
     engine(_store(one_session()), None)
     result = _run(data, tmp_path)
-    assert result.failure is None
     assert (result.run_dir / "ledger.jsonl").read_bytes() == one_session().content()
     assert (result.run_dir / "log.txt").read_text() == "a line\n"
     assert json.loads((result.run_dir / "summary.json").read_text())["trades"] == 1
+
+
+def test_a_ledger_that_no_algorithm_writes_fails_the_run_by_the_audit(
+    data: Path, tmp_path: Path, engine: Callable[[Mapping[str, bytes], str | None], Jobs]
+) -> None:
+    engine(_store(one_session()), None)
+    result = _run(data, tmp_path)
+    assert result.summary is not None
+    assert result.summary.audit is not None
+    assert result.summary.audit.exit_code == 1
+    assert str(result.failure).startswith("a principle is violated: AU-01: line 7: INTENT.structure = 'put_spread'")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "only_no_fills", "fails"), [(0, False, False), (2, True, False), (2, False, True)]
+)
+def test_an_inconclusive_audit_fails_a_run_unless_it_only_lacks_fills(
+    exit_code: int, only_no_fills: bool, fails: bool
+) -> None:
+    outcome = AuditOutcome(exit_code, 0, 0, ("why",), only_no_fills)
+    assert (backtest.audit_failure(outcome) is not None) is fails
 
 
 def test_the_engine_is_told_sessions_seed_and_overrides_as_text(

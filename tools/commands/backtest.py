@@ -15,7 +15,7 @@ from tools.errors import EXIT_FAILED, EXIT_OK
 
 if TYPE_CHECKING:
     from tools.backtest import BacktestResult
-    from tools.run_folder import Summary
+    from tools.run_folder import AuditVerdict, Summary
 
 
 @click.command("backtest", short_help="Run main.py over a market and write a run folder.")
@@ -93,6 +93,13 @@ def _as_text(result: BacktestResult) -> str:
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines)
 
 
+def _audit_line(audit: AuditVerdict | None) -> str:
+    if audit is None:
+        return "not made"
+    word = {0: "clean", 1: "violated", 2: "inconclusive"}[audit.exit_code]
+    return f"{word}, {audit.violations} violations, {audit.warnings} warnings"
+
+
 def _summary_lines(summary: Summary) -> list[tuple[str, str]]:
     gain = summary.end_equity - summary.start_equity
     share = gain / summary.start_equity if summary.start_equity else 0.0
@@ -104,6 +111,7 @@ def _summary_lines(summary: Summary) -> list[tuple[str, str]]:
         ("trades", f"{summary.trades}, {summary.orders} orders, {summary.fills} fills, ${summary.fees:,.2f} fees"),
         ("refusals", ", ".join(f"{reason} {count}" for reason, count in refusals) or "none"),
         ("ledger", summary.ledger_hash),
+        ("audit", _audit_line(summary.audit)),
         (
             "speed",
             f"{summary.data_points:,} data points in {summary.wall_seconds:.2f} s, {summary.points_per_second:,}/s, "
