@@ -250,11 +250,6 @@ def plain(kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def check(kind: Kind, fields: Mapping[str, Any]) -> None:
-    """Refuse a record that the schema refuses.  Raises LedgerError naming kind, field, value and what was expected."""
-    plain(kind, fields)
-
-
 def _verdict_agrees(fields: Mapping[str, Any]) -> str:
     allowed = fields["reason"] == Reason.ALLOWED.value
     return (
