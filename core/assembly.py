@@ -26,7 +26,7 @@ from core.order_gateway import OrderGateway
 from core.ports import Broker, MarketFeed, Store
 from core.reconciliation import Reconciler
 from core.recorder import Recorder, RunFacts
-from core.recovery import take_over_orders
+from core.recovery import learn_settlement_values, take_over_orders
 from core.recovery_plan import plan_recovery
 from core.rules import Manager
 from core.self_test import self_test
@@ -191,7 +191,10 @@ def assemble(
     for name, part in remembered.items():
         parts.state.remember(name, part)
     assembly = Assembly(parts, run, phases, breaker, identities)
-    parts.recorder.contracts = lambda: {symbol: identities.identifier(symbol) for symbol in books.positions()}
+    gateway = parts.gateway
+    parts.recorder.contracts = lambda: {
+        symbol: identities.identifier(symbol) for symbol in sorted({*books.positions(), *gateway.symbols_at_work()})
+    }
     for strategy in parts.strategies:
         parts.state.register(strategy.name)
     initializer.self_test_errors = self_test(parts)
@@ -459,8 +462,18 @@ def _recover(parts: Parts, replay: Replay, identities: Identities, now: datetime
     for trade in orphans:
         state.hold(trade, now)
     orders = take_over_orders(books, parts.gateway, now)
+    missed: tuple[str, ...] = ()
+    if not why:
+        saved = None if plan.body is None else datetime.fromisoformat(plan.body["time"])
+        learn_settlement_values(parts.feed, books, parts.clock, parts.settlement, saved, now)
+        parts.gateway.recover_unknown(now)
+        missed = parts.settlement.recover(parts.broker.position, now)
+        parts.settlement.fold(now)
     trades = sorted(trade.id for trade in books.open_trades())
     ledger.append(Kind.RESTART, "", now, row=plan.row.value, trades=trades, orders=sorted(orders))
+    if missed:
+        text = f"{', '.join(missed)} were settled while nobody was listening; booked at the value of their day."
+        ledger.append(Kind.ALERT, "", now, severity="WARNING", code="SETTLEMENT_RECOVERED", text=text)
     for code, text in plan.alerts:
         ledger.append(Kind.ALERT, "", now, severity="WARNING", code=code, text=text)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from core.books import Books
+from core.broker_doubts import BrokerDoubts
 from core.closing import closing_structure, defined_width
 from core.errors import LedgerError
 from core.intents import allow_intent, ledger_detail, record_intent
@@ -60,6 +61,7 @@ class OrderGateway:
         self._broker = broker
         self._drive = drive
         self._desk = ReportDesk(ledger, books)
+        self._doubts = BrokerDoubts(ledger, books, broker, self._desk)
         self._maker = OrderMaker(run, settings, books)
         self._parents: dict[str, Parent] = {}
         self._intents: Counter[tuple[str, Purpose]] = Counter()
@@ -538,17 +540,42 @@ class OrderGateway:
         self._maker.remember(orders)
         self._intents.update(intents)
 
-    def adopt(self, parent: Parent, child: Child) -> None:
+    def adopt(self, parent: Parent, child: Child, now: datetime) -> None:
         """Take over an order of an earlier process that still works, or whose end is unknown."""
+        if parent.is_opening and self._books.trade(parent.trade).state is TradeState.PLANNED:
+            self._drive(parent.trade, Trigger.SENT, now)  # it died between the word and the deed: it may be sent
         parent.child = child
         self._parents[parent.intent_id] = parent
         self._desk.register(parent, child)
 
     def query(self, order: str, now: datetime) -> None:
-        """Ask the broker about an order and fold what it says as if it had been reported."""
+        """Ask the broker about an order and fold what it says as if it had been reported.
+
+        One in doubt that turns out to be at work is cancelled: its ladder has gone on without it.
+        """
         owner, known = self._desk.owner(order), self._broker.find(order)
-        if owner is not None and known is not None:
-            self._desk.recover(known, owner[1], now)
+        if owner is None or known is None:
+            return
+        child = owner[1]
+        self._desk.recover(known, child, now)
+        self.fold(now)
+        if child.state is OrderState.UNRESOLVED:
+            child.cancel_at = child.cancel_at or now
+            self._broker.cancel(order)
+            self.fold(now)
+
+    def doubt_unknown(self, now: datetime) -> None:
+        """Put every order in doubt that we count as at work and the broker does not know: it may have filled, or ended,
+        while nobody was listening.
+        """
+        for parent in tuple(self._parents.values()):
+            child = parent.working
+            if child is not None and self._broker.find(child.id) is None:
+                self._mark_unresolved(parent, child, now)
+
+    def recover_unknown(self, now: datetime) -> None:
+        """Book what orders in doubt must have filled that the broker does not know any more."""
+        if self._doubts.recover(self.working_children(), now):
             self.fold(now)
 
 

@@ -255,12 +255,14 @@ class Recorder:
         """State the broker's holdings when fills or expiries were folded; save the state when something changed."""
         if self._books.movements != self._stated_movements:
             self.statement(snapshot.time)
+        self.save_state(snapshot.time)
+
+    def save_state(self, now: datetime) -> None:
+        """Save the state when something has changed since the last time."""
         try:
-            self._state.save_if_changed(snapshot.time, self.contracts())
+            self._state.save_if_changed(now, self.contracts())
         except LedgerError as error:
-            self._ledger.append(
-                Kind.ALERT, "", snapshot.time, severity="CRITICAL", code="STATE_NOT_SAVED", text=str(error)
-            )
+            self._ledger.append(Kind.ALERT, "", now, severity="CRITICAL", code="STATE_NOT_SAVED", text=str(error))
 
     # ----------------------------------------------------------------------------------------------------- statements
 

@@ -11,7 +11,9 @@ from math import gcd
 
 from core.books import Books
 from core.order_gateway import OrderGateway
-from core.ports import OrderRequest, OrderType, TimeInForce
+from core.ports import MarketFeed, OrderRequest, OrderType, TimeInForce
+from core.session import SessionClock
+from core.settlement import Settlement
 from core.trades import Trade
 from core.vocabulary import Intent, IntentKind, Ladder, Leg, OrderLeg, OrderOutcome, Purpose, Structure, StructureName
 from core.working_orders import Child, Parent
@@ -21,8 +23,8 @@ def take_over_orders(books: Books, gateway: OrderGateway, now: datetime) -> tupl
     """Hand every order of the earlier process to the gateway: ids are never used again, unfinished ones are resumed
     and asked about.
 
-    Returns the ids of the unfinished orders. One that the broker does not know becomes UNRESOLVED in the first step,
-    and LOST after its time.
+    Returns the ids of the unfinished orders. One that the broker does not know is UNRESOLVED, and LOST after its time
+    unless holdings show it.
     """
     gateway.remember(
         ((order, trade, purpose, attempt) for order, (trade, purpose, attempt) in books.order_records.orders.items()),
@@ -35,10 +37,30 @@ def take_over_orders(books: Books, gateway: OrderGateway, now: datetime) -> tupl
         ) is not OrderOutcome.UNRESOLVED or not books.has_trade(trade_id):
             continue
         unfinished.append(order)
-        gateway.adopt(*_resumed(books.trade(trade_id), order, purpose, books, now))
+        gateway.adopt(*_resumed(books.trade(trade_id), order, purpose, books, now), now)
     for order in unfinished:
         gateway.query(order, now)
+    gateway.doubt_unknown(now)
     return tuple(unfinished)
+
+
+def learn_settlement_values(
+    feed: MarketFeed, books: Books, clock: SessionClock, settlement: Settlement, saved: datetime | None, now: datetime
+) -> None:
+    """Read the last regular value of each underlying whose contracts have reached their date, from history.
+
+    saved: when the snapshot was taken.  What it says of a day that was not over then is no settlement value.
+    """
+    for symbol in books.positions():
+        instrument = books.instrument(symbol)
+        session = None if instrument.expiry is None else clock.session(instrument.expiry)
+        if session is None or session.open >= now:
+            continue
+        bars = [bar for bar in feed.minute_history(instrument.underlying, session.open) if bar.end <= session.close]
+        if bars:
+            settlement.remember(instrument.underlying, session.day, bars[-1].close)
+        elif saved is None or saved < session.close:
+            settlement.forget(instrument.underlying, session.day)
 
 
 def _resumed(trade: Trade, order: str, purpose: Purpose, books: Books, now: datetime) -> tuple[Parent, Child]:
@@ -53,7 +75,9 @@ def _resumed(trade: Trade, order: str, purpose: Purpose, books: Books, now: date
     structure = Structure(name, tuple(Leg(leg.instrument, leg.qty // units) for leg in legs))
     kind = OrderType.COMBO_LIMIT if len(legs) > 1 else OrderType.LIMIT
     request = OrderRequest(order, kind, TimeInForce.DAY, legs, units, None)
-    child = Child(request, now, now + timedelta(seconds=60), filled=filled, fills=books.order_records.fills_of(order))
+    in_doubt = now if books.order_records.outcomes.get(order) is OrderOutcome.UNRESOLVED else None
+    deadline, fills = now + timedelta(seconds=60), books.order_records.fills_of(order)
+    child = Child(request, now, deadline, filled=filled, fills=fills, unresolved_at=in_doubt)
     intent = Intent(
         IntentKind.OPEN if purpose.adds_risk else IntentKind.CLOSE,
         trade.strategy,

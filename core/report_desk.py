@@ -6,14 +6,15 @@ set aside as EVENT_QUARANTINED; books never change by it.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from core.books import Books
 from core.ledger import Ledger
 from core.ledger_kinds import FillSource, Kind
+from core.missing_fills import MissingFill
 from core.ports import BrokerOrder
 from core.vocabulary import BrokerEvent, OrderStatus, to_u6
 from core.working_orders import Child, Parent
@@ -108,6 +109,19 @@ class ReportDesk:
         self._ledger.append(
             Kind.EVENT_QUARANTINED, strategy, now, order=event.order, cause=cause, symbol=event.symbol, qty=event.qty
         )
+
+    def recover_unknown(self, child: Child, fills: Sequence[MissingFill], now: datetime) -> None:
+        """Queue what an order must have filled that the broker does not know any more; what is left of it is dead."""
+        filled = Counter(child.filled)
+        for fill in fills:
+            filled[fill.symbol] += fill.qty
+            part = BrokerEvent(
+                child.id, fill.symbol, OrderStatus.PARTIAL, fill.qty, fill.price_u6, fill.fee_u6, now, _RECOVERED
+            )
+            self.post(part)
+        for leg in child.request.legs:
+            status = OrderStatus.FILLED if filled[leg.symbol] == leg.qty else OrderStatus.CANCELLED
+            self.post(BrokerEvent(child.id, leg.symbol, status, 0, 0, 0, now, _RECOVERED))
 
     def recover(self, known: BrokerOrder, child: Child, now: datetime) -> None:
         """Queue what the broker knows of an order and we do not: missing fills, with the fees that are left, and its

@@ -9,7 +9,7 @@ date.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -40,6 +40,25 @@ class Settlement:
     def remember(self, underlying: str, day: date, value: float) -> None:
         """Keep the last regular value of an underlying; called in every step up to the close."""
         self._values[(underlying, day)] = value
+
+    def forget(self, underlying: str, day: date) -> None:
+        """Drop a value that was not yet the last one of its day: a contract settled by it would be settled wrongly."""
+        self._values.pop((underlying, day), None)
+
+    def recover(self, position_of: Callable[[str], int], now: datetime) -> tuple[str, ...]:
+        """Take up what was settled while nobody was listening: a contract past its date that a book holds and the
+        broker does not any more.  Returns the symbols.
+        """
+        missed = [
+            symbol
+            for symbol in self._books.positions()
+            if (expiry := self._books.instrument(symbol).expiry) is not None
+            and expiry < now.date()
+            and position_of(symbol) == 0
+        ]
+        for symbol in missed:
+            self.post(SettlementEvent(symbol, -self._books.position(symbol), None, False, now))
+        return tuple(missed)
 
     def state(self) -> Mapping[str, Any]:
         return {f"{underlying} {day.isoformat()}": value for (underlying, day), value in sorted(self._values.items())}

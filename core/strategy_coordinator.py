@@ -229,6 +229,7 @@ class StrategyCoordinator:
         parts = self._parts
         for order in reconciliation.queries:
             parts.gateway.query(order, now)
+        parts.gateway.recover_unknown(now)
         for order, outcome in reconciliation.settled:
             parts.gateway.settle_unresolved(order, outcome, now)
         for trade, trigger in reconciliation.triggers:
@@ -385,9 +386,12 @@ class StrategyCoordinator:
         return None if refusal is None else refusal.at(Gate.LIFECYCLE)
 
     def _spacing_left(self, now: datetime) -> int:
-        if self._last_open is None:
+        # A process that took over knows of the openings before it from the books.
+        planned = (trade.planned for trade in self._parts.books.trades)
+        last = self._last_open or max(planned, default=None)
+        if last is None:
             return 0
-        passed = (now - self._last_open).total_seconds() / 60
+        passed = (now - last).total_seconds() / 60
         return max(0, round(self._parts.settings.orders.entry_spacing_min - passed))
 
     def _session_gate(self, snapshot: MarketSnapshot) -> Verdict | None:
@@ -416,6 +420,8 @@ class StrategyCoordinator:
         self._lines.append(f"{intent.trade}: opening {intent.qty} x {intent.structure.name.value}")
         parts.state.plan(intent, snapshot.time)
         parts.gateway.open(intent, snapshot)
+        # The exit plan lives in the snapshot alone: it must outlive a process that dies while it sends the order.
+        parts.recorder.save_state(snapshot.time)
 
     # -------------------------------------------------------------------------------------------------------- 6 and 7
 

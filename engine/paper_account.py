@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -56,7 +57,7 @@ class PaperAccount:
                 }
                 for security in held
             ],
-            "orders": [_order_to_json(order) for order in engine.transactions.working_orders() if order.broker_id],
+            "orders": [_order_to_json(order) for order in _at_the_broker(engine.transactions.working_orders())],
         }
         temporary = self.path.with_suffix(".tmp")
         with temporary.open("w", encoding="ascii") as file:
@@ -88,6 +89,24 @@ class PaperAccount:
                 f"broker file {self.path.name}: unreadable ({error}), expected a paper run's file. Restore it."
             ) from None
         engine.cash_is_given = True
+
+
+def _at_the_broker(orders: Sequence[Order]) -> list[Order]:
+    """Leave out what the broker has not taken.  A combo is one order there: it is taken, or cancelled, with all legs,
+    whichever of them has been reported by now.
+    """
+    legs: dict[int, list[Order]] = {}
+    for order in orders:
+        if order.group_order_manager is not None:
+            legs.setdefault(order.group_order_manager.id, []).append(order)
+
+    def is_taken(order: Order) -> bool:
+        group = order.group_order_manager
+        if group is None:
+            return bool(order.broker_id)
+        return len(legs[group.id]) == group.count and any(leg.broker_id for leg in legs[group.id])
+
+    return [order for order in orders if is_taken(order)]
 
 
 def _security(engine: EngineState, symbol: Symbol) -> Security:
