@@ -100,6 +100,7 @@ class ComponentInitializer:
         except CycleError as error:
             raise PermanentError(f"The needs of the components form a cycle: {' -> '.join(error.args[1])}.") from error
         self.self_test_errors: tuple[str, ...] = ()
+        self._unbuilt = True
 
     def build(self, now: datetime) -> tuple[str, ...]:
         """Build everything whose needs are READY; returns the names that changed their status."""
@@ -107,6 +108,8 @@ class ComponentInitializer:
 
     def retry(self, now: datetime) -> tuple[str, ...]:
         """Build again what is due: failed constructions on their timetable, and what waited for them."""
+        if not self._unbuilt:
+            return ()
         return self._attempt(
             now, lambda entry: entry.part is None and (entry.next_try is None or now >= entry.next_try)
         )
@@ -135,6 +138,7 @@ class ComponentInitializer:
                 self._construct(entry, now)
             if entry.status is not before:
                 changed.append(name)
+        self._unbuilt = any(entry.part is None for entry in self._entries.values())
         return tuple(changed)
 
     def _construct(self, entry: Entry, now: datetime) -> None:
@@ -196,6 +200,8 @@ class ComponentInitializer:
 
     def causes(self) -> tuple[Cause, ...]:
         """Return the trading-state causes of every critical component that is not READY."""
+        if all(entry.status in (Status.READY, Status.DEGRADED) for entry in self._entries.values()):
+            return ()
         return tuple(
             Cause(
                 f"component.{name}",

@@ -16,7 +16,7 @@ from core.ledger_kinds import Kind
 from core.market import Bar, MarketSnapshot, Quote, QuoteVerdict
 from core.net_quote import usable
 from core.reasons import Reason
-from core.rules import Note, Watch
+from core.rules import QUIET, Note, Watch
 from core.settings import Settings
 from core.vocabulary import Detail, ExitPlan, Ladder, Leg, Right, Structure
 
@@ -76,6 +76,8 @@ class ExitWatch:
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Hand over the alerts of the step before, and forget trades that have ended."""
+        if not self._counts and not self._notes:
+            return QUIET
         living = {trade.id for trade in books.open_trades()}
         self._counts = {trade: count for trade, count in self._counts.items() if trade in living}
         notes, self._notes = tuple(self._notes), []

@@ -91,6 +91,10 @@ class Watch:
     notes: tuple[Note, ...] = ()
 
 
+QUIET = Watch()
+"""What a manager with nothing to say returns in nearly every step."""
+
+
 @dataclass(frozen=True, slots=True)
 class SizeBound:
     """Units that one limit leaves room for, and the reason when it is the smallest and below 1. units is exact,

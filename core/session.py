@@ -29,6 +29,8 @@ class SessionClock:
         self._closed_days = frozenset(settings.closed_days)
         self._sessions: dict[date, Session | None] = {}
         self._starts: dict[date, tuple[tuple[datetime, SessionPhase], ...]] = {}
+        self._asked = datetime.min
+        self._answer: SessionPhase | None = None
 
     def covers(self, day: date) -> bool:
         """Tell whether the calendar is proven for a day; the self-test asks."""
@@ -60,6 +62,12 @@ class SessionClock:
 
     def phase(self, now: datetime) -> SessionPhase | None:
         """Return the phase of a step stamped now; None where no step runs (before O-30, after X+15, on closed days)."""
+        if now == self._asked:
+            return self._answer
+        self._asked, self._answer = now, self._phase_at(now)
+        return self._answer
+
+    def _phase_at(self, now: datetime) -> SessionPhase | None:
         day = now.date()
         session = self.session(day)
         if session is None or now > session.close + timedelta(minutes=self._settings.after_close_min):

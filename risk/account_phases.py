@@ -14,7 +14,7 @@ from core.errors import StateError
 from core.ledger_kinds import Kind
 from core.market import MarketSnapshot
 from core.reasons import Reason
-from core.rules import Note, SizeBound, Watch
+from core.rules import QUIET, Note, SizeBound, Watch
 from core.settings import PhaseSettings
 from core.vocabulary import U6, Intent, RiskBasis, StructureName, Verdict, to_u6
 from risk.position_sizer import PHASE, quotient
@@ -94,21 +94,21 @@ class AccountPhases:
         """Set the phase in the first step of a session, from the last closing mark; at first from the start."""
         day = snapshot.session.day
         if self._set_on == day:
-            return Watch()
+            return QUIET
         equity_u6 = self._last_close(snapshot, books)
         rate = self._dollars_per_unit(day)
         if equity_u6 is None or rate is None:
             # Without a rate the phase stays; where there is none yet it is the lowest, and asked again in the next
             # step.
             self._phase = 0 if self._phase is None else self._phase
-            return Watch()
+            return QUIET
         self._peak_u6 = max(self._peak_u6 + books.flows_u6 - self._flows_u6, equity_u6)
         self._flows_u6 = books.flows_u6
         dollars = equity_u6 / U6 * rate
         before, self._phase = self._phase, self._next(dollars, round(1.0 - equity_u6 / self._peak_u6, 9))
         self._set_on = day
         if before == self._phase:
-            return Watch()
+            return QUIET
         fields = {
             "manager": self.name,
             "from": "NONE" if before is None else str(before),

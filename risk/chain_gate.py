@@ -18,7 +18,7 @@ from core.ledger_kinds import Kind
 from core.market import MarketSnapshot, Quote, QuoteVerdict
 from core.ports import Floats
 from core.reasons import Reason
-from core.rules import Note, Watch
+from core.rules import QUIET, Note, Watch
 from core.settings import Settings
 from core.vocabulary import Intent, Structure, Verdict
 from helpers.pricing import PricedChain
@@ -81,6 +81,8 @@ class ChainGate:
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Hand over the alerts of the step before."""
+        if not self._notes:
+            return QUIET
         notes, self._notes = tuple(self._notes), []
         return Watch(notes=notes)
 

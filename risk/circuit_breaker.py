@@ -178,7 +178,9 @@ class CircuitBreaker:
         return max(self._ratios.values())
 
     def _wanted(self) -> tuple[Level, Condition]:
-        """Return the level that this mark alone calls for, and the limit that calls for it."""
+        """Return the level that this mark alone calls for, and the limit that calls for it (of OK: any)."""
+        if self._worst() < 1.0:
+            return Level.OK, Condition.DAILY
         halting = max((one for one in Condition if one.can_halt), key=lambda one: (self._ratios[one], one.value))
         if self._ratios[halting] >= self._settings.halt_ratio:
             return Level.HALTED, halting

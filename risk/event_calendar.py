@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from core.ledger_kinds import Kind
 from core.market import MarketSnapshot
 from core.reasons import Reason
-from core.rules import Note, Watch
+from core.rules import QUIET, Note, Watch
 from core.settings import EventSettings, MarginSettings
 from core.vocabulary import Intent, Structure, Verdict
 from risk.event_table import SCHEDULE, EventKind, EventSeries
@@ -78,7 +78,7 @@ class EventCalendar:
         """Return one alert a session for each kind whose coverage ends soon or has ended."""
         day = snapshot.session.day
         if self._alerted == day:
-            return Watch()
+            return QUIET
         self._alerted = day
         horizon = day + timedelta(days=self._settings.coverage_alert_days)
         return Watch(

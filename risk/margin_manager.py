@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from core.ledger_kinds import Kind
 from core.market import MarketSnapshot, VixVerdict
 from core.reasons import Reason
-from core.rules import Note, SizeBound, Watch
+from core.rules import QUIET, Note, SizeBound, Watch
 from core.settings import MarginSettings, Mode
 from core.vocabulary import Intent, RiskBasis, UnitRisk, Verdict
 from risk.book_stress import BookStress, TradeStress
@@ -188,7 +188,7 @@ class MarginManager:
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Record a new rung of the ladder; scale openings down from RESTRICT on."""
         if self._mode is Mode.BACKTEST and self._level is MarginLevel.NORMAL and not books.open_trades():
-            return Watch()  # nothing is used, and a backtest never looks at the engine's margin
+            return QUIET  # nothing is used, and a backtest never looks at the engine's margin
         state = self.state(snapshot, self.usage(snapshot, books))
         notes: tuple[Note, ...] = ()
         if state.level is not self._level and math.isfinite(state.used_fraction):

@@ -18,7 +18,7 @@ from core.errors import SettingsError, StateError
 from core.ledger_kinds import Kind
 from core.market import MarketSnapshot, Regime, VixReading, VixVerdict
 from core.reasons import Reason
-from core.rules import Cause, Note, Watch
+from core.rules import QUIET, Cause, Note, Watch
 from core.settings import VixSettings
 from core.vocabulary import Gate, Intent, TradingState, Verdict
 
@@ -252,6 +252,8 @@ class VixManager:
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Return the cause of a panic and what changed in the reading of this step."""
+        if not self._panic and not self._notes:
+            return QUIET
         causes = (Cause("vix.panic", TradingState.REDUCING, Reason.VIX_PANIC, Gate.VIX),) if self._panic else ()
         notes, self._notes = tuple(self._notes), []
         return Watch(causes=causes, notes=notes)
