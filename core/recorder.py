@@ -24,7 +24,7 @@ from core.rules import Cause, MarginView, Note
 from core.settings import Settings
 from core.state_manager import StateManager
 from core.trading_state import Change, StateBoard
-from core.vocabulary import Gate, SessionPhase, TradingState, to_u6
+from core.vocabulary import FAMILY, Gate, SessionPhase, TradingState, to_u6
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ class Recorder:
             currency=self._settings.account.currency,
             start_cash_u6=self._broker.account().cash_u6,
             holdings=self._holdings(self._broker.positions()),
-            families={},
-            reasons=sorted(line.sentence for line in initializer.report() if line.error),
+            families={side: dict(members) for side, members in FAMILY.items()},
+            reasons=sorted(reason.value for reason in Reason),
             **optional,
         )
         self.statement(now)

@@ -21,12 +21,17 @@ class LeanStore:
         return str(self._store.read(key)).encode("ascii", errors="replace")
 
     def save(self, key: str, payload: bytes) -> None:
-        self._store.save(key, payload.decode("ascii"))
+        self._save(key, payload)
 
     def durable(self, key: str, payload: bytes) -> None:
         """Asking for the file path after a save forces the write to disk; without it up to five seconds may be lost."""
-        self._store.save(key, payload.decode("ascii"))
+        self._save(key, payload)
         self._store.get_file_path(key)
+
+    def _save(self, key: str, payload: bytes) -> None:
+        """LEAN answers a full or refused store with False, not with an error."""
+        if self._store.save(key, payload.decode("ascii")) is False:
+            raise OSError(f"{key}: LEAN's object store refused {len(payload)} bytes")
 
     def keys(self, prefix: str) -> Sequence[str]:
         return sorted(str(key) for key in self._store.keys if str(key).startswith(prefix))
