@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from engine.charts import Chart, Series
+from engine.clock import aware
 from engine.data_api import DataApi
 from engine.enums import (
     AccountType,
@@ -218,7 +219,7 @@ class QCAlgorithm(TradingApi, DataApi):
 
     @property
     def utc_time(self) -> datetime:
-        return self._embedded_engine.clock.utc
+        return aware(self._embedded_engine.clock.utc)
 
     @property
     def start_date(self) -> datetime:

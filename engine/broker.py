@@ -120,7 +120,7 @@ class SimulatedBroker:
             # Events of an earlier order may have led to cancels, fills and new orders: look at each as it is now.
             if order.status in CLOSED_STATUSES:
                 self._pending.pop(order.id, None)
-            elif order.time != self._clock.utc or fills.fills_at_submission(order.type):
+            elif order.utc != self._clock.utc or fills.fills_at_submission(order.type):
                 group = order.group_order_manager
                 if group is not None:
                     if group.id in tried:
@@ -158,7 +158,7 @@ class SimulatedBroker:
             if order.type is OrderType.MARKET_ON_OPEN:
                 # Not before a bar that ended after the order; LEAN skips the time in force with it.
                 last = security.last_data_end
-                if last is None or order.time >= last:
+                if last is None or order.utc >= last:
                     return False
             if is_order_expired(security, order, self._clock.utc):
                 self._remove([leg for leg, _ in legs], OrderStatus.CANCELED, ORDER_EXPIRED)

@@ -16,6 +16,11 @@ ONE_DAY: Final = timedelta(days=1)
 MINUTE_OFFSETS: Final = tuple(timedelta(minutes=minute) for minute in range(2 * MINUTES_PER_DAY + 1))
 
 
+def aware(utc: datetime) -> datetime:
+    """Return a naive UTC time as the algorithm sees it: LEAN's UTC times are aware in Python, its others are not."""
+    return utc.replace(tzinfo=UTC)
+
+
 class Zone:
     """Conversions between naive local time and naive UTC, remembered per day: the offset changes twice a year."""
 

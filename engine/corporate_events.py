@@ -70,9 +70,16 @@ class CorporateCalendar:
         if found is None:
             return None
         subscribed = self._engine.feed.subscribed
-        splits = {symbol: event for symbol, event in found.splits.items() if symbol in subscribed}
+        splits = {symbol: self._as_told(event) for symbol, event in found.splits.items() if symbol in subscribed}
         dividends = {symbol: event for symbol, event in found.dividends.items() if symbol in subscribed}
         return DayEvents(splits, dividends) if splits or dividends else None
+
+    def _as_told(self, split: Split) -> Split:
+        """LEAN's warning carries the last price, the occurrence the price of the factor file."""
+        if split.type is not SplitType.WARNING:
+            return split
+        price = self._engine.securities[split.symbol].price
+        return Split(split.symbol, split.time, price, split.split_factor, split.type)
 
     def _events(self, day: date) -> DayEvents:
         return self._days.setdefault(day, DayEvents())

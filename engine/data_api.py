@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
 
 from engine.enums import DataNormalizationMode, Resolution, SecurityType
 from engine.errors import EngineUnsupported
@@ -214,11 +216,12 @@ class DataApi:
         return HistoryRequest(self._embedded_engine)
 
     def option_chain(self, symbol: Symbol, flatten: bool = False) -> UniverseChain:
-        """Return yesterday's chain: every contract of the newest universe file, whatever the filter."""
+        """Return yesterday's chain: the contracts of the newest universe file that still live, whatever the filter."""
         canonical = symbol if symbol.is_canonical() else Symbol.canonical_option(symbol)
         engine = self._embedded_engine
         table = History(engine.source, engine.clock.zone).option_chain(canonical, engine.clock.utc)
-        return UniverseChain(canonical, table)
+        today = engine.clock_of(engine.hours_of(canonical)).local(engine.clock.utc).date()
+        return UniverseChain(canonical, table, today)
 
     def get_last_known_prices(self, symbol: Symbol | Security) -> list[TradeBar | QuoteBar]:
         """Return the newest bars before now of a security, for seeding; empty without any."""
@@ -335,7 +338,11 @@ def _frame(found: Iterable[HistoryBars]) -> pd.DataFrame:
             "volume": each.values[:, 4],
         }
         frames.append(pd.DataFrame(columns, index=index))
-    return pd.concat(frames) if frames else pd.DataFrame()
+    if not frames:
+        return pd.DataFrame()
+    whole = pd.concat(frames)
+    # LEAN leaves a column out that holds nothing but zeros: an index has no volume.
+    return whole.loc[:, whole.fillna(0.0).ne(0.0).any()]
 
 
 class UniverseContract:
@@ -402,14 +409,14 @@ class UniverseContract:
 class UniverseChain:
     """What `option_chain()` returns; empty without a universe file."""
 
-    def __init__(self, canonical: Symbol, table: UniverseTable | None) -> None:
+    def __init__(self, canonical: Symbol, table: UniverseTable | None, today: date) -> None:
         self.symbol = canonical
         self._table = table
+        self._rows = [] if table is None else np.flatnonzero(table.expiry >= today.toordinal()).tolist()
 
     def _contracts(self) -> list[UniverseContract]:
-        if self._table is None:
-            return []
-        return [UniverseContract(OptionUniverse(self._table, row)) for row in range(len(self._table))]
+        table = self._table
+        return [] if table is None else [UniverseContract(OptionUniverse(table, row)) for row in self._rows]
 
     @property
     def contracts(self) -> dict[Symbol, UniverseContract]:
@@ -423,25 +430,25 @@ class UniverseChain:
         table = self._table
         if table is None:
             return pd.DataFrame()
-        contracts = self._contracts()
+        contracts, rows = self._contracts(), self._rows
         return pd.DataFrame(
             {
                 "expiry": [contract.expiry for contract in contracts],
-                "strike": table.strike,
-                "scaledstrike": table.strike,
+                "strike": table.strike[rows],
+                "scaledstrike": table.strike[rows],
                 "right": [contract.right for contract in contracts],
                 "style": [contract.style for contract in contracts],
-                "lastprice": table.close,
-                "volume": table.volume,
-                "bidprice": table.close,
-                "askprice": table.close,
-                "openinterest": table.oi,
-                "impliedvolatility": table.iv,
-                "delta": table.delta,
-                "gamma": table.gamma,
-                "vega": table.vega,
-                "theta": table.theta,
-                "rho": table.rho,
+                "lastprice": table.close[rows],
+                "volume": table.volume[rows],
+                "bidprice": table.close[rows],
+                "askprice": table.close[rows],
+                "openinterest": table.oi[rows],
+                "impliedvolatility": table.iv[rows],
+                "delta": table.delta[rows],
+                "gamma": table.gamma[rows],
+                "vega": table.vega[rows],
+                "theta": table.theta[rows],
+                "rho": table.rho[rows],
             },
             index=pd.Index([contract.symbol for contract in contracts], name="symbol"),
         )
@@ -450,7 +457,7 @@ class UniverseChain:
         return iter(self._contracts())
 
     def __len__(self) -> int:
-        return 0 if self._table is None else len(self._table)
+        return len(self._rows)
 
     @property
     def count(self) -> int:

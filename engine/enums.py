@@ -115,6 +115,18 @@ class OrderType(LeanEnum):
     TRAILING_STOP = 11
 
 
+class DayOfWeek(LeanEnum):
+    """.NET's days of the week, which date rules take."""
+
+    SUNDAY = 0
+    MONDAY = 1
+    TUESDAY = 2
+    WEDNESDAY = 3
+    THURSDAY = 4
+    FRIDAY = 5
+    SATURDAY = 6
+
+
 class OrderDirection(LeanEnum):
     BUY = 0
     SELL = 1

@@ -15,18 +15,21 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from engine.algorithm import QCAlgorithm, SecurityChanges
-from engine.clock import MINUTE_OFFSETS, MINUTES_PER_DAY
+from engine.clock import MINUTE_OFFSETS, MINUTES_PER_DAY, Zone
 from engine.corporate_events import DayEvents
 from engine.enums import AlgorithmStatus, DelistingType
 from engine.hooks import HookCaller
 from engine.margin_calls import MarginCalls
+from engine.option_security import Option
 from engine.orders import OrderEvent
 from engine.slice import NO_DELISTINGS, Delistings, Dividends, Slice, Splits
 from engine.universe_keeper import NightPoint, UniverseKeeper, minute_of
 from engine.warmup import WarmUp
 
 if TYPE_CHECKING:
+    from engine.schedule import ScheduledEvent
     from engine.state import EngineState
+    from engine.symbols import Symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Loop:
         self._next_settlement = datetime.min
         self._hears_data = type(algorithm).on_data is not QCAlgorithm.on_data
         self._hears_end_of_day = hasattr(type(algorithm), "on_end_of_day")
+        self._ends_of_day: dict[Symbol, ScheduledEvent] = {}
         engine.call_order_event = self._order_event
         engine.call_assignment = self._assignment
 
@@ -77,6 +81,8 @@ class Loop:
         engine = self._engine
         engine.is_locked = True
         self._universe.learn_new()
+        # LEAN counts one point per kind of security that was added by hand; a chain's canonical is not one of them.
+        self.data_points += len({one.type for one in engine.securities.active.values() if not isinstance(one, Option)})
         first_day = self._warm_up.begin()
         start_utc = engine.clock.utc
         engine.scheduler.start(start_utc)
@@ -115,6 +121,33 @@ class Loop:
                 if not self._minute_slice(ordinal, bar_end, utc):
                     return
             self._close_day(ordinal)
+        yield from self._last_slice()
+
+    def _last_slice(self) -> Iterator[datetime]:
+        """LEAN also reads the last session's universe, and its slice, an hour or so into the next day, ends the run.
+
+        The filter is not run, nobody joins or leaves, and what expired stays as it was; the clock and the schedule go
+        on until then.
+        """
+        engine = self._engine
+        moments: list[datetime] = []
+        for canonical in engine.chains if not self._pulse else ():
+            hours = engine.canonicals[canonical].hours
+            table = engine.source.universe(canonical, engine.end_date) if hours.is_date_open(engine.end_date) else None
+            if table is not None:
+                self.data_points += len(table)
+                following = datetime(engine.end_date.year, engine.end_date.month, engine.end_date.day) + timedelta(1)
+                moments.append(Zone(hours.time_zone.key).utc(following))
+        for utc in sorted(set(moments)):
+            if not self._may_go_on():
+                return
+            yield from self._fire_past(utc)
+            yield utc
+            engine.clock.set_utc(utc)
+            data = Slice(engine.clock.time, utc, None, 0)
+            data.has_data = False
+            if not self._run_slice(data, utc, None):
+                return
 
     def _past(self, utc: datetime) -> Iterator[datetime]:
         """Before a slice: hide what expires with it, fire what was due since the last one, then announce the slice."""
@@ -214,10 +247,12 @@ class Loop:
         for canonical, selection in point.selections:
             self.data_points += self._universe.select(canonical, selection)
         delistings = self._universe.delistings(utc)
+        self.data_points += len(delistings)
         data = Slice(clock.time, utc, None, minute)
         if delistings:
             data.delistings = Delistings(delistings)
         if point.corporate is not None:
+            self.data_points += len(point.corporate.splits) + len(point.corporate.dividends)
             data.splits = Splits(point.corporate.splits)
             data.dividends = Dividends(point.corporate.dividends)
         data.has_data = bool(delistings) or point.corporate is not None
@@ -306,12 +341,16 @@ class Loop:
         hook = self._algorithm.on_end_of_day
         for security in changes.added_securities:
             symbol = security.symbol
-            engine.schedule.on(
+            self._ends_of_day[symbol] = engine.schedule.on(
                 f"{symbol}.EndOfDay",
                 engine.date_rules.every_day(symbol),
                 engine.time_rules.before_market_close(symbol, 10),
                 lambda symbol=symbol, security=security: None if security.is_delisted else hook(symbol),
             )
+        for security in changes.removed_securities:
+            event = self._ends_of_day.pop(security.symbol, None)
+            if event is not None:
+                engine.schedule.remove(event)
 
     def _corporate_hooks(self, data: Slice, corporate: DayEvents) -> bool:
         self._universe.corporate.apply(corporate)

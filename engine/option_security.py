@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from engine.clock import EngineClock
 from engine.columns import Floats, QuoteColumns, SymbolProperties, TradeColumns
-from engine.enums import OptionRight, OptionStyle, SettlementType
+from engine.enums import OptionRight, OptionStyle, SecurityType, SettlementType
 from engine.exchange import ExchangeClock
 from engine.models.expiry import DefaultOptionAssignmentModel, OptionAssignmentModel, exercise_settlement
+from engine.models.ticks import price_increment
 from engine.securities import Security, last_number
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from engine.hours import ExchangeHours
     from engine.symbols import Symbol
     from engine.universe import OptionFilterUniverse
+
+_TICK_WITHOUT_PRICE: Final = 0.05
 
 
 class Option(Security):
@@ -43,6 +47,14 @@ class Option(Security):
         self.option_assignment_model: OptionAssignmentModel = DefaultOptionAssignmentModel()
         self.price_model: object = None
         self.exercise_settlement: SettlementType = exercise_settlement(symbol)
+
+    @property
+    def symbol_properties(self) -> SymbolProperties:
+        """The contract's properties; an index option's tick follows its price, 0.05 before there is one."""
+        if self.type is not SecurityType.INDEX_OPTION:
+            return self._properties
+        tick = float(price_increment(self, self.price)) if self.has_data else _TICK_WITHOUT_PRICE
+        return replace(self._properties, minimum_price_variation=tick)
 
     @property
     def strike_price(self) -> float:

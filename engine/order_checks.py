@@ -87,8 +87,8 @@ def _check_timing(
 def zero_price_text(security: Security) -> str:
     return (
         f"{security.symbol}: The security does not have an accurate price as it has not yet received a bar of data. "
-        "Before placing a trade (or using SetHoldings) warm up your algorithm with SetWarmup, or use "
-        "slice.Contains(symbol) to confirm the Slice object has price before using the data. Data does not necessarily "
+        "Before placing a trade (or using set_holdings) warm up your algorithm with set_warmup, or use "
+        "slice.contains(symbol) to confirm the Slice object has price before using the data. Data does not necessarily "
         "all arrive at the same time so your algorithm should confirm the data is ready before using it. In live "
         "trading this can mean you do not "
         "have an active subscription to the asset class you're trying to trade. If using custom data make sure you've "

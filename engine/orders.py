@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from engine.clock import aware
 from engine.enums import LeanEnum, OrderDirection, OrderStatus, OrderType, SecurityType
 from engine.symbols import Symbol
 
@@ -220,7 +221,7 @@ class Order:
         "stop_triggered",
         "symbol",
         "tag",
-        "time",
+        "utc",
         "trailing_amount",
         "trailing_as_percentage",
         "trigger_price",
@@ -250,8 +251,8 @@ class Order:
         self.group_order_manager = group_order_manager if order_type in COMBO_TYPES else None
         # Of a combo leg the ratio is kept: an update of the group's quantity scales every leg.
         self._quantity = quantity if self.group_order_manager is None else quantity / self.group_order_manager.quantity
-        self.time = time
-        self.created_time = time
+        self.utc = time
+        self.created_time = aware(time)
         self.tag = tag
         # LEAN keeps the limit of a combo limit order on the group alone.
         self.limit_price = 0.0 if order_type is OrderType.COMBO_LIMIT else limit_price
@@ -274,6 +275,10 @@ class Order:
         self.order_submission_data: OrderSubmissionData | None = None
         if order_type is OrderType.COMBO_LIMIT and group_order_manager is not None:
             group_order_manager.limit_price = limit_price
+
+    @property
+    def time(self) -> datetime:
+        return aware(self.utc)
 
     @property
     def quantity(self) -> float:
@@ -425,7 +430,7 @@ class OrderEvent:
         "trailing_amount",
         "trailing_as_percentage",
         "trigger_price",
-        "utc_time",
+        "utc",
     )
 
     def __init__(
@@ -444,7 +449,7 @@ class OrderEvent:
         self.order_id = order.id
         self.id = 0
         self.symbol = order.symbol
-        self.utc_time = utc_time
+        self.utc = utc_time
         self.status = order.status if status is None else status
         self.order_fee = order_fee
         self.fill_price = fill_price
@@ -464,6 +469,10 @@ class OrderEvent:
         self.ticket: OrderTicket | None = None
 
     @property
+    def utc_time(self) -> datetime:
+        return aware(self.utc)
+
+    @property
     def absolute_fill_quantity(self) -> float:
         return abs(self.fill_quantity)
 
@@ -479,7 +488,7 @@ class OrderEvent:
 
     def __repr__(self) -> str:
         text = (
-            f"Time: {self.utc_time:%m/%d/%Y %H:%M:%S} OrderID: {self.order_id} EventID: {self.id} "
+            f"Time: {self.utc:%m/%d/%Y %H:%M:%S} OrderID: {self.order_id} EventID: {self.id} "
             f"Symbol: {self.symbol.value} Status: {lean_name(self.status)} Quantity: {plain_number(self.quantity)}"
         )
         if self.fill_quantity != 0:

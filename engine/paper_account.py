@@ -132,7 +132,7 @@ def _order_to_json(order: Order) -> dict[str, Any]:
         "type": order.type.name,
         "symbol": str(order.symbol.id),
         "quantity": order.quantity,
-        "time": order.time.isoformat(),
+        "time": order.utc.isoformat(),
         "tag": order.tag,
         "limit_price": order.limit_price,
         "stop_price": order.stop_price,

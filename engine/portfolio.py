@@ -272,7 +272,7 @@ class Portfolio:
         if fee:
             holding.total_fees += float(fee)
             self.settled -= fee
-        security.settlement_model.apply_funds(self, -quantity * price * multiplier, fill.utc_time)
+        security.settlement_model.apply_funds(self, -quantity * price * multiplier, fill.utc)
         held = holding.quantity
         if (held > 0 and fill.direction is OrderDirection.SELL) or (held < 0 and fill.direction is OrderDirection.BUY):
             self._book_profit(security, fill)
@@ -290,13 +290,13 @@ class Portfolio:
         if ticket is not None and _is_exercise(fill) and isinstance(security, Option):
             payment = cash_settlement(security, ticket.quantity)
             if payment:
-                security.settlement_model.apply_funds(self, payment, fill.utc_time)
+                security.settlement_model.apply_funds(self, payment, fill.utc)
                 profit += float(payment)
         profit = round(profit, MONEY_DIGITS)
         holding.profit += profit
         holding.last_trade_profit = profit
         fee = fill.order_fee.value.amount
-        self.transactions.add_transaction_record(fill.utc_time, profit - 2 * fee)
+        self.transactions.add_transaction_record(fill.utc, profit - 2 * fee)
 
     def __setitem__(self, symbol: Symbol, holding: SecurityHolding) -> NoReturn:
         raise TypeError("portfolio: holdings change through orders only.")

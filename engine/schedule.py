@@ -367,7 +367,7 @@ class ScheduleManager:
         date_rules: DateRules,
         time_rules: TimeRules,
         clock: EngineClock,
-        last_date: Callable[[], date],
+        last_date: date,
     ) -> None:
         self._scheduler = scheduler
         self.date_rules = date_rules
@@ -386,7 +386,7 @@ class ScheduleManager:
 
         def dates() -> Iterator[date]:
             # Evaluated when the run starts; a day back, because an event of another zone may fall on our first day.
-            return iter(date_rule.get_dates(self._clock.utc.date() - _ONE_DAY, self._last_date()))
+            return iter(date_rule.get_dates(self._clock.utc.date() - _ONE_DAY, self._last_date))
 
         event = ScheduledEvent(name, _lazily(time_rule, dates), callback)
         self._scheduler.add(event)

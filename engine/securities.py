@@ -69,10 +69,10 @@ class Security:
         "settlement_model",
         "subscription",
         "symbol",
-        "symbol_properties",
         "type",
         "underlying",
         "_contract_multiplier",
+        "_properties",
     )
 
     holdings: SecurityHolding
@@ -96,7 +96,7 @@ class Security:
         self.hours = hours
         self.clock = exchange_clock
         self.exchange = SecurityExchange(hours, exchange_clock, clock)
-        self.symbol_properties = properties
+        self._properties = properties
         self._contract_multiplier = properties.contract_multiplier
         self.underlying: Security | None = None
         self.is_tradable = self.type is not SecurityType.INDEX
@@ -195,7 +195,7 @@ class Security:
 
     @property
     def quote_currency(self) -> QuoteCurrency:
-        return QuoteCurrency(self.symbol_properties.quote_currency)
+        return QuoteCurrency(self._properties.quote_currency)
 
     @property
     def resolution(self) -> Resolution:
@@ -244,12 +244,16 @@ class Security:
     # What the reality models ask.
 
     @property
+    def symbol_properties(self) -> SymbolProperties:
+        return self._properties
+
+    @property
     def contract_multiplier(self) -> float:
         return self._contract_multiplier
 
     @property
     def lot_size(self) -> float:
-        return self.symbol_properties.lot_size
+        return self._properties.lot_size
 
     @property
     def minimum_price_variation(self) -> float:

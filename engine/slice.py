@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from engine.clock import aware
 from engine.data_dictionary import DataDictionary
 from engine.market_bars import BaseData, Delisting, Dividend, QuoteBar, Split, TradeBar
 from engine.option_chain import OptionChains
@@ -45,12 +46,12 @@ class Slice:
         "has_data",
         "splits",
         "time",
-        "utc_time",
+        "utc",
     )
 
     def __init__(self, time: datetime, utc_time: datetime, plan: DayPlan | None, minute: int) -> None:
         self.time = time
-        self.utc_time = utc_time
+        self.utc = utc_time
         self.has_data = plan is not None
         self._plan = plan
         self._minute = minute
@@ -60,6 +61,10 @@ class Slice:
         self.splits = NO_SPLITS
         self.dividends = NO_DIVIDENDS
         self.delistings = NO_DELISTINGS
+
+    @property
+    def utc_time(self) -> datetime:
+        return aware(self.utc)
 
     @property
     def bars(self) -> TradeBars:

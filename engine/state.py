@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from engine.hours import ExchangeHours
 
 DEFAULT_START: Final = date(1998, 1, 1)
+END_OF_TIME: Final = date(2050, 12, 31)  # LEAN's: schedules do not end with the run, its last slice may lie after it
 _IMMEDIATE: Final = ImmediateSettlement()
 
 LogSink = Callable[[str], None]
@@ -97,9 +98,7 @@ class EngineState:
         self.time_rules = TimeRules(self, self.clock)
         self.start_date: date = DEFAULT_START
         self.end_date: date = DEFAULT_START  # the algorithm or the job sets it
-        self.schedule = ScheduleManager(
-            self.scheduler, self.date_rules, self.time_rules, self.clock, lambda: self.end_date
-        )
+        self.schedule = ScheduleManager(self.scheduler, self.date_rules, self.time_rules, self.clock, END_OF_TIME)
         self.settings = AlgorithmSettings()
         self.universe_settings = UniverseSettings()
         self.charts = ChartBook()

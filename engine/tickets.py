@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from engine.clock import aware
 from engine.enums import LeanEnum, OrderStatus, OrderType, SecurityType
 from engine.orders import (
     FILL_STATUSES,
@@ -163,11 +164,15 @@ class OrderRequest:
     request_type: OrderRequestType
 
     def __init__(self, time: datetime, order_id: int, tag: str | None) -> None:
-        self.time = time
+        self.utc = time
         self.order_id = order_id
         self.tag = tag
         self.response = OrderResponse.UNPROCESSED
         self.status = OrderRequestStatus.UNPROCESSED
+
+    @property
+    def time(self) -> datetime:
+        return aware(self.utc)
 
     @property
     def order_request_type(self) -> OrderRequestType:
@@ -223,7 +228,7 @@ class SubmitOrderRequest(OrderRequest):
             self.order_type,
             self.symbol,
             self.quantity,
-            self.time,
+            self.utc,
             tag=self.tag,
             limit_price=self.limit_price,
             stop_price=self.stop_price,

@@ -474,7 +474,7 @@ class TransactionManager(OrderBook):
             order.type,
             order.symbol,
             order.quantity,
-            order.time,
+            order.utc,
             tag=order.tag,
             stop_price=order.stop_price,
             limit_price=order.limit_price,

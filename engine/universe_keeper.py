@@ -203,4 +203,5 @@ def minute_of(utc: datetime, midnight: datetime) -> int:
 
 
 def _delisting(option: Option, utc: datetime, kind: DelistingType) -> Delisting:
-    return Delisting(option.symbol, option.clock.local(utc), option.price, kind)
+    # LEAN takes the price of the contract's trade file; a contract with quotes only has none.
+    return Delisting(option.symbol, option.clock.local(utc), 0.0, kind)

@@ -131,7 +131,7 @@ class InteractiveBrokersBrokerageModel(DefaultBrokerageModel):
                 "Future and Equity.",
             )
         if order.type is OrderType.MARKET_ON_OPEN:
-            refusal = self._market_on_open(security, order.time)
+            refusal = self._market_on_open(security, order.utc)
             if refusal is not None:
                 return refusal
         group = order.group_order_manager
@@ -253,7 +253,7 @@ def is_order_expired(security: SecurityView, order: Order, now: datetime) -> boo
     if force.kind is TimeInForceKind.GOOD_TIL_CANCELED:
         return False
     if force.kind is TimeInForceKind.DAY:
-        return now >= security.clock.close_of_day(order.time)
+        return now >= security.clock.close_of_day(order.utc)
     assert force.expiry is not None, "good-til-date has a date"
     midnight = datetime.combine(force.expiry.date(), time())
     return now >= security.clock.close_of_day(security.clock.utc(midnight))

@@ -34,7 +34,7 @@ def equity_market_fill(order: Order, security: SecurityView, now: datetime) -> O
 
 def _best_effort_price(order: Order, security: SecurityView) -> tuple[float, str, bool]:
     quote, trade = security.last_quote, security.last_trade
-    cut_off = order.time - STALE_PRICE_SPAN
+    cut_off = order.utc - STALE_PRICE_SPAN
     price, message = 0.0, ""
     if quote is not None:
         price = quote_close(quote, quote.ask if order.direction is OrderDirection.BUY else quote.bid)
@@ -110,11 +110,11 @@ def equity_market_on_open_fill(order: Order, security: SecurityView, now: dateti
     """Fill at the open of the first trade bar that began after the order, in a later session than the order's."""
     trade, clock = security.last_trade, security.clock
     # Without a trade bar LEAN never gets past its own check of the bar's end.
-    if trade is None or trade.start < order.time or order.time >= trade.end:
+    if trade is None or trade.start < order.utc or order.utc >= trade.end:
         return None
     if trade.end - trade.start < COARSE_SPAN and not clock.is_open(trade.start):
         return None
-    if clock.is_open(order.time) and clock.local(order.time).date() == clock.local(trade.end).date():
+    if clock.is_open(order.utc) and clock.local(order.utc).date() == clock.local(trade.end).date():
         return None
     if not is_exchange_open(security, now):
         return None
@@ -123,7 +123,7 @@ def equity_market_on_open_fill(order: Order, security: SecurityView, now: dateti
 
 def equity_market_on_close_fill(order: Order, security: SecurityView, now: datetime) -> OrderEvent | None:
     """Fill at the close of the last trade bar, from the session's end on, however old that bar is."""
-    if now < security.clock.next_close(order.time):
+    if now < security.clock.next_close(order.utc):
         return None
     return _with_quote_fallback(order, security, now, 0.0 if security.last_trade is None else security.last_trade.close)
 
@@ -141,7 +141,7 @@ def _with_quote_fallback(order: Order, security: SecurityView, now: datetime, pr
 
 def _fresh_trade(order: Order, security: SecurityView, now: datetime) -> PriceBar | None:
     trade = security.last_trade
-    if trade is None or trade.end <= order.time or not is_exchange_open(security, now):
+    if trade is None or trade.end <= order.utc or not is_exchange_open(security, now):
         return None
     return trade
 

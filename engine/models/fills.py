@@ -84,7 +84,7 @@ def combo_limit_fill(order: Order, legs: Sequence[tuple[Order, SecurityView]], n
     fills = []
     for leg, security in sorted(legs, key=lambda pair: pair[0].id):
         prices = prices_of(security, leg.direction)
-        if prices.end < leg.time:
+        if prices.end < leg.utc:
             return []
         price = prices.low if buying else prices.high
         ratio = round(leg.quantity / group.quantity)

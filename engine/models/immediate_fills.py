@@ -32,9 +32,9 @@ def market_fill(order: Order, security: SecurityView, now: datetime) -> OrderEve
         return None
     prices = prices_of(security, order.direction)
     # More than an hour old is more than one minute bar old, and of hours and days LEAN never takes a stale bar.
-    if order.time - prices.end > STALE_PRICE_SPAN:
+    if order.utc - prices.end > STALE_PRICE_SPAN:
         return None
-    if security.bar_span >= COARSE_SPAN and prices.open != 0 and order.time <= prices.start:
+    if security.bar_span >= COARSE_SPAN and prices.open != 0 and order.utc <= prices.start:
         return filled(order, now, prices.open)
     return filled(order, now, prices.current)
 
@@ -101,7 +101,7 @@ def limit_if_touched_fill(order: Order, security: SecurityView, now: datetime) -
     if not is_exchange_open(security, now):
         return None
     trade = security.last_trade
-    if trade is None or trade.end <= order.time:
+    if trade is None or trade.end <= order.utc:
         return None
     quote = security.last_quote
     if order.direction is OrderDirection.SELL:
@@ -121,9 +121,9 @@ def market_on_open_fill(order: Order, security: SecurityView, now: datetime) -> 
     """Fill at the open of the first bar of the session after the order."""
     span = last_data(security)
     clock = security.clock
-    if span is None or order.time >= span[1]:
+    if span is None or order.utc >= span[1]:
         return None
-    if clock.is_open(order.time) and clock.local(order.time).date() == clock.local(now).date():
+    if clock.is_open(order.utc) and clock.local(order.utc).date() == clock.local(now).date():
         return None
     if not is_exchange_open(security, now):
         return None
@@ -132,7 +132,7 @@ def market_on_open_fill(order: Order, security: SecurityView, now: datetime) -> 
 
 def market_on_close_fill(order: Order, security: SecurityView, now: datetime) -> OrderEvent | None:
     """Fill at the close of the side's last bar, from the session's end on."""
-    if now < security.clock.next_close(order.time):
+    if now < security.clock.next_close(order.utc):
         return None
     return filled(order, now, prices_of(security, order.direction).close)
 
@@ -142,7 +142,7 @@ def _fresh(order: Order, security: SecurityView, now: datetime) -> Prices | None
     if not is_exchange_open(security, now):
         return None
     prices = prices_of(security, order.direction)
-    return None if prices.end <= order.time else prices
+    return None if prices.end <= order.utc else prices
 
 
 IMMEDIATE_MODELS: Final[dict[OrderType, Model]] = {

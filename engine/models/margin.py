@@ -184,7 +184,7 @@ def _check_exercise(portfolio: PortfolioView, option: SecurityView, order: Order
         OrderType.LIMIT,
         underlying.symbol,
         sign * order.quantity * option.contract_multiplier,
-        order.time,
+        order.utc,
         limit_price=option.symbol.id.strike_price,
         order_id=order.id,
     )

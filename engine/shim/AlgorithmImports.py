@@ -32,6 +32,7 @@ from engine.enums import (
     BrokerageName,
     DataMappingMode,
     DataNormalizationMode,
+    DayOfWeek,
     DelistingType,
     DeploymentTarget,
     Market,

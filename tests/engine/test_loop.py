@@ -232,9 +232,10 @@ def test_data_points_count_every_bar_delivered(market: Market) -> None:
     _, plain = run(market)
     _, chained = run(Market().session(FRIDAY).condor(), with_chain=True)
 
-    assert plain.data_points == 390 * 2
-    # SPY twice, two indices, four contracts, and the four rows of the universe file.
-    assert chained.data_points == 390 * 2 + 405 * 2 + 405 * 4 + 4
+    # One more for each kind of security that was added by hand.
+    assert plain.data_points == 390 * 2 + 1
+    # SPY twice, two indices, four contracts, the four rows of the universe file, and four warnings of the delisting.
+    assert chained.data_points == 390 * 2 + 405 * 2 + 405 * 4 + 4 + 4 + 2
 
 
 def test_the_host_can_be_stopped_anywhere_and_go_on(market: Market) -> None:
@@ -262,7 +263,7 @@ def test_two_runs_of_one_job_are_equal(market: Market) -> None:
 
     def once() -> list[object]:
         _, result = run(market, at={"10:00": busy, "14:00": lambda desk: desk.liquidate()})
-        return [(event.order_id, event.status, event.utc_time, event.fill_price) for event in result.order_events]
+        return [(event.order_id, event.status, event.utc, event.fill_price) for event in result.order_events]
 
     assert once() == once()
 

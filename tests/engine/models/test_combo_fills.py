@@ -124,7 +124,7 @@ def test_one_event_per_leg_in_order_of_ids_at_one_time() -> None:
     events = fill(orders[2], securities[2], at("10:21"), pairs)
 
     assert [event.order_id for event in events] == [9, 10, 11, 12]
-    assert {event.utc_time for event in events} == {at("10:21")}
+    assert {event.utc for event in events} == {at("10:21")}
     assert [event.fill_quantity for event in events] == [1, -1, -1, 1]
 
 

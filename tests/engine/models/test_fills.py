@@ -23,7 +23,7 @@ def filled_at(sent: Order, security: TestSecurity, now: str, day: date = TODAY) 
     (event,) = events
     assert event.status is OrderStatus.FILLED
     assert event.fill_quantity == sent.quantity
-    assert event.utc_time == at(now, day)
+    assert event.utc == at(now, day)
     return event.fill_price
 
 
