@@ -146,13 +146,14 @@ def _build(cls: Any, prefix: str, parameters: Mapping[str, str], sentences: list
                     f"{name} = {parameters[name]!r}: expected {error}. "
                     f"Delete it from the parameters to use {_as_text(spec.default)}."
                 )
-    if any(value is None for value in values.values()):
-        return None
+    # A section inside that is wrong hides nothing of this one: its own fields are judged beside it.
+    sound = {name: value for name, value in values.items() if value is not None}
     try:
-        return cls(**values)
+        built = cls(**sound)
     except SettingsError as error:
         sentences.extend(error.sentences)
         return None
+    return built if len(sound) == len(values) else None
 
 
 def _read(kind: Any, text: str) -> object:
