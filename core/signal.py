@@ -1,0 +1,102 @@
+"""What the ETF book's signal takes and gives: a minute of the session, and a reading of it.
+
+A signal has no clock, no I/O and no memory beyond the session: all its state starts anew at each open, so that a
+restart rebuilds it from the session's bars.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from core.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class SignalBar:
+    """A real regular-hours minute of the index share, known at its end.
+
+    number counts the session's minutes from 1; prices in USD per share, volume in shares.
+    """
+
+    end: datetime
+    number: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether these can be the prices and the volume of one minute."""
+        prices = (self.open, self.high, self.low, self.close)
+        if not all(math.isfinite(price) and price > 0 for price in prices):
+            return False
+        inside = self.low <= min(self.open, self.close) and self.high >= max(self.open, self.close)
+        return inside and math.isfinite(self.volume) and self.volume >= 0 and self.number >= 1
+
+
+@dataclass(frozen=True, slots=True)
+class MissingBar:
+    """A regular-hours minute that brought no real bar; one that was filled forward is none."""
+
+    end: datetime
+    number: int
+
+
+class SignalState(StrEnum):
+    READY = "READY"
+    NOT_READY = "NOT_READY"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A signal's answer to one minute.
+
+    probability of "up" lies strictly between 0 and 1 and is None unless the state is READY; votes are the detectors'
+    own probabilities, of those that had one.
+    """
+
+    bar_time: datetime
+    state: SignalState
+    probability: float | None
+    reason: Reason
+    votes: Mapping[str, float] = field(default_factory=dict)
+
+    @staticmethod
+    def ready(bar_time: datetime, probability: float, votes: Mapping[str, float] | None = None) -> Reading:
+        """Return an answer; a probability that is none makes it NOT_READY, never a guess."""
+        if not (math.isfinite(probability) and 0.0 < probability < 1.0):
+            return Reading.not_ready(bar_time, Reason.SIGNAL_INVALID, votes)
+        return Reading(bar_time, SignalState.READY, probability, Reason.ALLOWED, votes or {})
+
+    @staticmethod
+    def not_ready(bar_time: datetime, reason: Reason, votes: Mapping[str, float] | None = None) -> Reading:
+        return Reading(bar_time, SignalState.NOT_READY, None, reason, votes or {})
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state is SignalState.READY and is_probability(self.probability)
+
+
+def is_probability(value: float | None) -> bool:
+    """Tell whether a value may stand for a probability: 0 and 1 are codes of somebody, not probabilities."""
+    return value is not None and math.isfinite(value) and 0.0 < value < 1.0
+
+
+class Signal(Protocol):
+    """One answer a bar."""
+
+    @property
+    def name(self) -> str: ...
+
+    def update(self, bar: SignalBar | MissingBar) -> Reading:
+        """Take the next minute in and answer.  A minute that is not after the last one changes nothing."""
+
+
+__all__ = ["MissingBar", "Reading", "Signal", "SignalBar", "SignalState", "is_probability"]

@@ -1,0 +1,1 @@
+"""Signals of the ETF rotation: one minute of the index share in, one probability of "up" out."""

@@ -1,0 +1,194 @@
+"""Seven looks at one session, each a probability of "up"; None while it has seen too little.
+
+A denominator of zero says nothing about direction and gives 0.5.  Formulas, windows and weights: etf-rotation.md 2.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from bisect import insort
+from collections import deque
+from itertools import pairwise
+from typing import ClassVar, Final
+
+from core.signal import SignalBar
+from strategies.signals.windows import OPENING_MINUTES, SPAN, Windows, clip, last, population_deviation, sigmoid
+
+EVEN: Final = 0.5
+
+
+class Detector(ABC):
+    """One look.  It is asked once for every sound bar, in order; what it remembers belongs to this session."""
+
+    name: ClassVar[str]
+    weight: ClassVar[float]
+
+    @abstractmethod
+    def vote(self, bar: SignalBar, windows: Windows) -> float | None:
+        """Return the probability of "up" after this bar (which the windows hold already), None while not ready."""
+
+
+class RsiReversion(Detector):
+    """What has risen for a quarter of an hour comes back: RSI of 14 differences, 30 gives 0.80."""
+
+    name = "rsi_reversion"
+    weight = 1.0
+    DIFFERENCES: ClassVar[int] = 14
+
+    def vote(self, bar: SignalBar, windows: Windows) -> float | None:
+        if len(windows.closes) <= self.DIFFERENCES:
+            return None
+        closes = last(windows.closes, self.DIFFERENCES + 1)
+        changes = [after - before for before, after in pairwise(closes)]
+        gain = math.fsum(change for change in changes if change > 0)
+        loss = -math.fsum(change for change in changes if change < 0)
+        if gain == 0 and loss == 0:
+            return EVEN
+        # RSI - 50, written so that the mirrored market gives exactly the opposite.
+        return sigmoid(-(50.0 * (gain - loss) / (gain + loss)) / 10.0 * math.log(2.0))
+
+
+class SqueezeBreakout(Detector):
+    """After a narrow market the first wide move goes on: closes within their narrowest quarter arm it, a move beyond
+    one standard deviation fires it.
+    """
+
+    name = "squeeze_breakout"
+    weight = 1.0
+    WIDTHS: ClassVar[int] = 60
+    WIDTHS_NEEDED: ClassVar[int] = 30
+    QUANTILE: ClassVar[float] = 0.25
+    SQUEEZED_BARS: ClassVar[int] = 3
+    FADE: ClassVar[float] = 0.2
+
+    def __init__(self) -> None:
+        self._widths: deque[float] = deque(maxlen=self.WIDTHS)
+        self._squeezed = 0
+        self._armed = 0.0
+
+    def vote(self, bar: SignalBar, windows: Windows) -> float | None:
+        if windows.has_restarted:
+            self._widths.clear()
+            self._squeezed, self._armed = 0, 0.0
+        if len(windows.closes) < SPAN:
+            return None
+        closes = last(windows.closes, SPAN)
+        mean = math.fsum(closes) / SPAN
+        deviation = population_deviation(closes, mean)
+        width = deviation / mean
+        self._widths.append(width)
+        if len(self._widths) < self.WIDTHS_NEEDED:
+            return None
+        self._squeezed = self._squeezed + 1 if width <= _quantile(self._widths, self.QUANTILE) else 0
+        if self._squeezed >= self.SQUEEZED_BARS:
+            self._armed = 1.0
+        else:
+            self._armed = max(0.0, self._armed - self.FADE)
+        if deviation == 0:
+            return EVEN
+        z = (bar.close - mean) / deviation
+        return sigmoid(0.85 * self._armed * clip(abs(z) - 1.0, 0.0, 1.0) * z)
+
+
+class MomentumVolume(Detector):
+    """Ten minutes of movement count as far as they come with volume."""
+
+    name = "momentum_volume"
+    weight = 1.0
+    BARS: ClassVar[int] = 10
+
+    def vote(self, bar: SignalBar, windows: Windows) -> float | None:
+        if len(windows.returns) < SPAN or windows.is_without_volume:
+            return None
+        moved = windows.move(self.BARS)
+        volumes = last(windows.volumes, SPAN)
+        mean = math.fsum(volumes) / SPAN
+        deviation = population_deviation(volumes, mean)
+        if moved is None or deviation == 0:
+            return EVEN
+        support = clip(0.5 + 0.25 * (bar.volume - mean) / deviation, 0.0, 1.0)
+        return sigmoid(0.8 * support * clip(moved, -3.0, 3.0))
+
+
+class VwapReversion(Detector):
+    """Far from the session's average price the way back is the shorter one."""
+
+    name = "vwap_reversion"
+    weight = 1.0
+
+    def vote(self, bar: SignalBar, windows: Windows) -> float | None:
+        if len(windows.distances) < SPAN or windows.vwap is None or windows.is_without_volume:
+            return None
+        usual = math.sqrt(math.fsum(distance**2 for distance in windows.distances) / SPAN)
+        if usual == 0:
+            return EVEN
+        return sigmoid(-0.85 * clip(windows.distances[-1] / usual, -3.0, 3.0))
+
+
+class OpeningRange(Detector):
+    """Beyond the range of the first half hour, in units of that range."""
+
+    name = "opening_range"
+    weight = 0.5
+
+    def vote(self, bar: SignalBar, windows: Windows) -> float | None:
+        if bar.number <= OPENING_MINUTES or windows.high is None or windows.low is None:
+            return None
+        span = windows.high - windows.low
+        if span == 0:
+            return EVEN
+        beyond = max(0.0, bar.close - windows.high) + min(0.0, bar.close - windows.low)
+        return sigmoid(2.8 * clip(beyond / span, -1.0, 1.0))
+
+
+class OfiProxy(Detector):
+    """Where in its bar the price ended, weighted by volume: who was in a hurry."""
+
+    name = "ofi_proxy"
+    weight = 0.5
+
+    def vote(self, bar: SignalBar, windows: Windows) -> float | None:
+        if len(windows.flows) < SPAN or windows.is_without_volume:
+            return None
+        return sigmoid(4.0 * math.fsum(windows.flows) / math.fsum(last(windows.volumes, SPAN)))
+
+
+class VolumeSurge(Detector):
+    """A minute with far more volume than usual goes where the last five minutes went."""
+
+    name = "volume_surge"
+    weight = 0.5
+    BARS: ClassVar[int] = 5
+
+    def vote(self, bar: SignalBar, windows: Windows) -> float | None:
+        if len(windows.returns) < SPAN or windows.is_without_volume:
+            return None
+        usual = math.fsum(list(windows.volumes)[:SPAN]) / SPAN
+        moved = windows.move(self.BARS)
+        if usual == 0 or moved is None:
+            return EVEN
+        surge = clip((bar.volume / usual - 1.5) / 1.5, 0.0, 1.0)
+        return sigmoid(1.4 * surge * clip(moved, -1.0, 1.0))
+
+
+def all_detectors() -> tuple[Detector, ...]:
+    """Return new detectors, in the order of the table."""
+    return (
+        RsiReversion(), SqueezeBreakout(), MomentumVolume(), VwapReversion(), OpeningRange(), OfiProxy(), VolumeSurge(),
+    )  # fmt: skip
+
+
+TOTAL_WEIGHT: Final = math.fsum(detector.weight for detector in all_detectors())
+
+
+def _quantile(values: deque[float], share: float) -> float:
+    """Return the quantile with linear interpolation between the two nearest values."""
+    ordered: list[float] = []
+    for value in values:
+        insort(ordered, value)
+    place = share * (len(ordered) - 1)
+    lower = math.floor(place)
+    if lower + 1 >= len(ordered):
+        return ordered[lower]
+    return ordered[lower] + (place - lower) * (ordered[lower + 1] - ordered[lower])
