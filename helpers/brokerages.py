@@ -62,6 +62,22 @@ FEE_RESERVE_USD: Final[Mapping[str, float]] = MappingProxyType(
 )
 """USD per contract and side by option root.  Source: strategies.md 0."""
 
+_SHARE_FEE_U6: Final[Mapping[Brokerage, tuple[int, int]]] = MappingProxyType(
+    {
+        Brokerage.INTERACTIVE_BROKERS: (1_000_000, 5_000),
+        Brokerage.TASTYTRADE: (0, 0),
+        Brokerage.SCHWAB: (0, 0),
+        Brokerage.DEFAULT: (1_000_000, 5_000),
+    }
+)
+"""Micro-dollars of one order of shares: at least, and per share; what a brokerage charges is never more."""
+
+
+def share_fee_bound_u6(brokerage: Brokerage, qty: int) -> int:
+    """Return the most that an order of qty shares costs in fees, micro-dollars."""
+    least, per_share = _SHARE_FEE_U6[brokerage]
+    return max(least, per_share * abs(qty)) if qty else 0
+
 
 def missing_capabilities(brokerage: Brokerage, needed: frozenset[OrderType]) -> tuple[str, ...]:
     """Return the order types that a strategy needs and this brokerage cannot do, sorted; empty when it can start
