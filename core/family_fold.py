@@ -1,0 +1,202 @@
+"""What the ledger says of the ETF book beyond positions: since when, how often, at what scale.
+
+Every counter of the book is a fold of the same records that make the books, so that a restart counts the same and no
+number is set by hand.  Counters of bars begin anew at each open.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from core.books import Books
+from core.family import BOOK, SYMBOLS, Side, side_of
+from core.ledger_kinds import Kind
+from core.vocabulary import U6, FamilyTarget, Purpose
+
+_DAY_TRADE_SESSIONS = 5
+
+
+class FamilyFold:
+    """Folds after the books; `apply` takes the same records."""
+
+    def __init__(self, books: Books, *, block_minutes: int) -> None:
+        self._books = books
+        self._block_minutes = block_minutes
+        self._open: datetime | None = None
+        self._minutes_before = 0
+        self._sessions: deque[date] = deque(maxlen=_DAY_TRADE_SESSIONS)
+        self._day_trades: deque[date] = deque()
+        self._orders: dict[str, tuple[str, Purpose]] = {}
+        self._scales: dict[str, float] = {}
+        self._filled: deque[tuple[int, str]] = deque()
+        self._opens_sent: dict[str, datetime] = {}
+        self._opens_filled: dict[str, datetime] = {}
+        self._held_since: datetime | None = None
+        self._closed_at: datetime | None = None
+        self._last_close_fold: datetime | None = None
+        self._switched: Side | None = None
+        self._target = FamilyTarget.CASH
+        self._orphaned = False
+        self._sleeve_equity_u6: int | None = None
+        self._session_cash_u6 = 0
+        self.scale = 1.0
+        """The scale with which what is held was opened."""
+
+    # ---------------------------------------------------------------------------------------------------- what it says
+
+    def held(self) -> FamilyTarget:
+        """Return the symbol that the book holds, CASH for nothing; of several the one with the highest count."""
+        held = [(self._books.position_of(BOOK, symbol), symbol) for symbol in SYMBOLS]
+        count, symbol = max(held, key=lambda item: abs(item[0]))
+        return FamilyTarget(symbol) if count else FamilyTarget.CASH
+
+    def bars_held(self, now: datetime) -> int:
+        """Return session bars from the first fill of what is held; 0 while nothing is."""
+        return 0 if self._held_since is None else self._bars(self._held_since, now)
+
+    def bars_since_close(self, now: datetime) -> int | None:
+        """Return session bars from the fill that reached CASH, None before the first one of this session."""
+        return None if self._closed_at is None else self._bars(self._closed_at, now)
+
+    @property
+    def switched_side(self) -> Side | None:
+        """The side on which the last close was half of a switch."""
+        return self._switched
+
+    @property
+    def opens_in_session(self) -> int:
+        """Openings and additions that were sent in this session."""
+        return len(self._opens_sent)
+
+    @property
+    def is_orphan_session(self) -> bool:
+        """Whether the session began with shares of ours: they are sold, and nothing is opened."""
+        return self._orphaned
+
+    def opens_sent_in(self, now: datetime) -> int:
+        """Return the openings sent in the bar of this moment."""
+        return sum(bar_of(sent) == bar_of(now) for sent in self._opens_sent.values())
+
+    def opens_filled_in(self, now: datetime) -> int:
+        """Return the openings whose first fill was in the bar of this moment."""
+        return sum(bar_of(filled) == bar_of(now) for filled in self._opens_filled.values())
+
+    def closed_in(self, now: datetime) -> bool:
+        """Whether a sale was folded in the step of now."""
+        return self._last_close_fold == now
+
+    def filled_orders(self, now: datetime) -> int:
+        """Return the intents with a fill in the last block of session minutes."""
+        if self._open is None:
+            return 0
+        since = self._minute(now) - self._block_minutes
+        return sum(minute > since for minute, _intent in self._filled)
+
+    def day_trades(self) -> int:
+        """Return the day trades of the last five sessions, today included."""
+        return sum(day in self._sessions for day in self._day_trades)
+
+    def sleeve_equity_usd(self) -> float | None:
+        """Return equity by the first mark of this session, None before it."""
+        return None if self._sleeve_equity_u6 is None else self._sleeve_equity_u6 / U6
+
+    def session_pnl_usd(self, marks: Mapping[str, float]) -> float | None:
+        """Return the book's result since the open: cash of its fills, fees, and what it holds at these prices; None
+        where a held symbol has no price.
+        """
+        total = self._session_cash_u6 / U6
+        for symbol in SYMBOLS:
+            held = self._books.position_of(BOOK, symbol)
+            if held:
+                if symbol not in marks:
+                    return None
+                total += held * marks[symbol]
+        return total
+
+    # --------------------------------------------------------------------------------------------------------- folding
+
+    def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
+        """Take one record that the books have taken."""
+        if kind is Kind.SESSION_OPENED:
+            self._session_opened(fields)
+        elif kind is Kind.SESSION_CLOSED:
+            if self._open is not None:
+                self._minutes_before += _minutes(fields["close_time"] - self._open)
+            self._open = None
+        elif kind is Kind.MARK:
+            if self._sleeve_equity_u6 is None and self._open is not None and time > self._open:
+                self._sleeve_equity_u6 = fields["equity_u6"]
+        elif book == BOOK:
+            self._family(kind, fields, time)
+
+    def _session_opened(self, fields: Mapping[str, Any]) -> None:
+        self._open = fields["open_time"]
+        self._sessions.append(fields["date"])
+        while self._day_trades and self._day_trades[0] not in self._sessions:
+            self._day_trades.popleft()
+        self._opens_sent, self._opens_filled = {}, {}
+        self._closed_at = self._last_close_fold = self._switched = None
+        self._sleeve_equity_u6 = None
+        self._session_cash_u6 = 0
+        self._target = FamilyTarget.CASH
+        self._orphaned = any(self._books.position_of(BOOK, symbol) for symbol in SYMBOLS)
+        if self._held_since is not None:
+            self._held_since = self._open
+
+    def _family(self, kind: Kind, fields: Mapping[str, Any], time: datetime) -> None:
+        if kind is Kind.SIGNAL:
+            self._target = FamilyTarget(fields["target"])
+        elif kind is Kind.VERDICT:
+            if fields["allowed"] and "intent" in fields:
+                self._scales[fields["intent"]] = fields["scale_e6"] / 1e6
+        elif kind is Kind.ORDER_INTENT:
+            self._orders[fields["order"]] = (fields["intent"], Purpose(fields["purpose"]))
+        elif kind is Kind.ORDER_SENT:
+            intent, purpose = self._orders[fields["order"]]
+            if purpose.adds_risk:
+                self._opens_sent.setdefault(intent, time)
+        elif kind is Kind.FILL:
+            self._fill(fields, time)
+
+    def _fill(self, fields: Mapping[str, Any], time: datetime) -> None:
+        symbol, qty, at = fields["symbol"], fields["qty"], fields["exec_time"]
+        intent, purpose = self._orders[fields["order"]]
+        self._session_cash_u6 -= qty * fields["price_u6"] * fields["mult"] + fields["fee_u6"]
+        if all(known != intent for _minute, known in self._filled):
+            self._filled.append((self._minute(at), intent))
+            while self._filled[0][0] <= self._filled[-1][0] - self._block_minutes:
+                self._filled.popleft()
+        after = self._books.position_of(BOOK, symbol)
+        if purpose.adds_risk:
+            self._opens_filled.setdefault(intent, at)
+            if after == qty:
+                self._held_since = at
+                self.scale = self._scales.get(intent, 1.0)
+            return
+        self._last_close_fold = time
+        if after == 0 and self.held() is FamilyTarget.CASH:
+            if self._held_since is not None and self._held_since.date() == at.date():
+                self._day_trades.append(at.date())
+            same_side = side_of(self._target) is side_of(symbol) and self._target.value != symbol
+            self._switched = side_of(symbol) if same_side else None
+            self._held_since, self._closed_at = None, at
+
+    def _bars(self, since: datetime, now: datetime) -> int:
+        return max(0, _minutes(now - since))
+
+    def _minute(self, at: datetime) -> int:
+        """Return the session minute of the run in which something happened; after the close it is the last one."""
+        return self._minutes_before + (0 if self._open is None else max(0, _minutes(at - self._open)))
+
+
+def bar_of(moment: datetime) -> datetime:
+    """Return the end of the minute that a moment lies in; a minute's end belongs to it."""
+    whole = moment.replace(second=0, microsecond=0)
+    return whole if whole == moment else whole + timedelta(minutes=1)
+
+
+def _minutes(span: timedelta) -> int:
+    return int(span.total_seconds() // 60)

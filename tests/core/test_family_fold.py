@@ -1,0 +1,168 @@
+"""Counters of the ETF book, folded from records: they begin anew at each open, and no number is set by hand."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from core.family import Side
+from core.ledger_kinds import Kind
+from core.vocabulary import FamilyTarget
+from tests.core.family_ledger import DAY, FamilyLedger, clock
+
+CASH, TQQQ = FamilyTarget.CASH, FamilyTarget.TQQQ
+TOMORROW = DAY + timedelta(days=1)
+
+
+@pytest.fixture
+def ledger() -> FamilyLedger:
+    made = FamilyLedger()
+    made.open_session()
+    return made
+
+
+def is_orphaned(ledger: FamilyLedger) -> bool:
+    return ledger.fold.is_orphan_session
+
+
+def test_held_and_its_bars_come_from_fills(ledger: FamilyLedger) -> None:
+    order = ledger.order(clock("10:06"), "TQQQ", 352, "OPEN")
+    assert (ledger.fold.held(), ledger.fold.bars_held(clock("10:06"))) == (CASH, 0)
+    ledger.fill(clock("10:07"), order, "TQQQ", 200, 85.19)
+    ledger.fill(clock("10:09"), order, "TQQQ", 152, 85.19)
+    assert ledger.fold.held() is TQQQ
+    assert ledger.fold.bars_held(clock("10:17")) == 10
+    assert ledger.fold.bars_since_close(clock("10:17")) is None
+
+
+def test_bars_since_the_close_count_from_the_fill_that_reached_cash(ledger: FamilyLedger) -> None:
+    trade = ledger.buy("10:06", "10:07", "TQQQ", 352, 85.19)
+    ledger.sell("10:30", trade, "TQQQ", 300, 85.0)
+    assert ledger.fold.bars_since_close(clock("10:30")) is None
+    ledger.sell("10:31", trade, "TQQQ", 52, 85.0)
+    assert ledger.fold.held() is CASH
+    assert ledger.fold.bars_since_close(clock("10:36")) == 5
+    assert ledger.fold.closed_in(clock("10:31"))
+    assert not ledger.fold.closed_in(clock("10:32"))
+
+
+@pytest.mark.parametrize(("target", "side"), [("QQQ", Side.LONG), ("CASH", None), ("SQQQ", None), ("TQQQ", None)])
+def test_a_close_is_half_of_a_switch_when_the_signal_wanted_the_other_share_of_its_side(
+    ledger: FamilyLedger, target: str, side: Side | None
+) -> None:
+    trade = ledger.buy("10:06", "10:07", "TQQQ", 352, 85.19)
+    ledger.signal(clock("10:30"), target)
+    ledger.sell("10:30", trade, "TQQQ", 352, 85.0)
+    assert ledger.fold.switched_side is side
+
+
+def test_openings_are_counted_by_sending_and_by_first_fill(ledger: FamilyLedger) -> None:
+    trade = ledger.buy("10:06", "10:07", "TQQQ", 200, 85.19)
+    ledger.order(clock("10:08"), "TQQQ", 152, "ADD", trade=trade)
+    fold = ledger.fold
+    assert fold.opens_in_session == 2
+    assert [fold.opens_sent_in(clock(at)) for at in ("10:06", "10:07", "10:08")] == [1, 0, 1]
+    assert [fold.opens_filled_in(clock(at)) for at in ("10:06", "10:07", "10:08")] == [0, 1, 0]
+
+
+def test_two_openings_within_one_minute_are_in_one_bar(ledger: FamilyLedger) -> None:
+    ledger.order(clock("10:06:05"), "TQQQ", 10, "OPEN")
+    ledger.order(clock("10:06:55"), "QQQ", 10, "OPEN")
+    ledger.order(clock("10:07:00"), "PSQ", 10, "OPEN")
+    assert ledger.fold.opens_sent_in(clock("10:06:30")) == 3
+    assert ledger.fold.opens_sent_in(clock("10:06:00")) == 0
+
+
+def test_etf_41_every_counter_of_bars_begins_anew_at_the_open(ledger: FamilyLedger) -> None:
+    trade = ledger.buy("15:40", "15:41", "TQQQ", 352, 85.19)
+    ledger.sell("15:45", trade, "TQQQ", 352, 85.0)
+    ledger.close_session()
+    ledger.open_session(TOMORROW)
+    fold, now = ledger.fold, clock("09:31", TOMORROW)
+    assert (fold.bars_since_close(now), fold.bars_held(now), fold.opens_in_session) == (None, 0, 0)
+    assert fold.switched_side is None
+
+
+def test_the_scale_is_that_of_the_opening_and_stays_while_it_is_held(ledger: FamilyLedger) -> None:
+    trade = ledger.buy("10:06", "10:07", "TQQQ", 100, 85.19, scale=0.75)
+    order = ledger.order(clock("10:20"), "TQQQ", 50, "ADD", trade=trade, scale=0.5)
+    ledger.fill(clock("10:21"), order, "TQQQ", 50, 85.3)
+    assert ledger.fold.scale == 0.75
+    ledger.sell("10:30", trade, "TQQQ", 150, 85.0)
+    ledger.buy("10:40", "10:41", "QQQ", 10, 500.0, scale=0.5)
+    assert ledger.fold.scale == 0.5
+
+
+def test_the_sessions_result_counts_fees_and_marks(ledger: FamilyLedger) -> None:
+    order = ledger.order(clock("10:06"), "TQQQ", 100, "OPEN")
+    ledger.fill(clock("10:07"), order, "TQQQ", 100, 85.0, fee_usd=1.0)
+    assert ledger.fold.session_pnl_usd({"TQQQ": 84.0}) == pytest.approx(-101.0)
+    assert ledger.fold.session_pnl_usd({}) is None
+    ledger.sell("10:30", order.split("|")[1], "TQQQ", 100, 86.0)
+    assert ledger.fold.session_pnl_usd({}) == pytest.approx(99.0)
+
+
+def test_the_sleeve_is_measured_by_the_first_mark_of_the_session(ledger: FamilyLedger) -> None:
+    assert ledger.fold.sleeve_equity_usd() is None
+    ledger.mark(clock("09:31"), 99_000.0)
+    ledger.mark(clock("09:32"), 98_000.0)
+    assert ledger.fold.sleeve_equity_usd() == 99_000.0
+
+
+def test_etf_07_a_session_that_begins_with_our_shares_is_an_orphan_session() -> None:
+    ledger = FamilyLedger()
+    ledger.open_session()
+    trade = ledger.buy("15:40", "15:41", "TQQQ", 352, 85.19)
+    assert not is_orphaned(ledger)
+    ledger.close_session()
+    ledger.open_session(TOMORROW)
+    assert is_orphaned(ledger)
+    ledger.sell("09:32", trade, "TQQQ", 352, 85.0)
+    assert is_orphaned(ledger)
+    ledger.close_session(TOMORROW)
+    ledger.open_session(TOMORROW + timedelta(days=1))
+    assert not is_orphaned(ledger)
+
+
+def test_etf_s18_a_split_scales_the_orphan_before_it_is_swept(ledger: FamilyLedger) -> None:
+    ledger.buy("15:40", "15:41", "TQQQ", 352, 85.19)
+    ledger.close_session()
+    ledger.write(Kind.SPLIT, clock("00:00", TOMORROW), "", symbol="TQQQ", num=2, den=1)
+    ledger.open_session(TOMORROW)
+    assert ledger.books.position_of("etf_rotation", "TQQQ") == 704
+    assert is_orphaned(ledger)
+
+
+def test_a_day_trade_is_a_holding_that_came_and_went_in_one_session() -> None:
+    ledger = FamilyLedger()
+    days = [date(2025, 10, 20) + timedelta(days=step) for step in (0, 1, 2, 3, 4, 7)]
+    for day in days:
+        ledger.open_session(day)
+        order = ledger.order(clock("10:06", day), "QQQ", 10, "OPEN")
+        ledger.fill(clock("10:07", day), order, "QQQ", 10, 500.0)
+        close = ledger.order(clock("10:30", day), "QQQ", -10, "CLOSE", trade=order.split("|")[1])
+        ledger.fill(clock("10:30", day), close, "QQQ", -10, 501.0)
+        ledger.close_session(day)
+    assert ledger.fold.day_trades() == 5
+
+
+def test_filled_orders_are_counted_over_the_last_block_of_session_minutes() -> None:
+    ledger = FamilyLedger(block_minutes=400)
+    ledger.open_session()
+    trade = ledger.buy("10:06", "10:07", "QQQ", 10, 500.0)
+    ledger.sell("15:00", trade, "QQQ", 10, 500.0)
+    assert ledger.fold.filled_orders(clock("15:01")) == 2
+    ledger.close_session()
+    ledger.open_session(TOMORROW)
+    # 10:07 was minute 37 of the run; it leaves a block of 400 minutes with minute 437, 47 minutes after this open.
+    assert ledger.fold.filled_orders(clock("10:16", TOMORROW)) == 2
+    assert ledger.fold.filled_orders(clock("10:17", TOMORROW)) == 1
+
+
+def test_etf_21_the_fold_moves_only_with_fills(ledger: FamilyLedger) -> None:
+    ledger.signal(clock("10:05"), "TQQQ")
+    ledger.order(clock("10:06"), "TQQQ", 352, "OPEN")
+    ledger.write(Kind.ORDER_OUTCOME, clock("10:07"), order="x", outcome="CANCELLED", filled=0, left=352)
+    assert ledger.fold.held() is CASH
+    assert ledger.fold.bars_held(clock("11:00")) == 0
