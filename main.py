@@ -42,14 +42,23 @@ class BulkheadAlgorithm(QCAlgorithm):
         self._configure(settings)
         self._market = LeanMarket(self)
         self._subscribe(settings)
-        live = settings.run.mode is not Mode.BACKTEST
-        self._broker = LeanBroker(self, self._market, margin_repeats=live)
-        self._assembly = assemble(settings, self._market, self._broker, LeanStore(self), self.time, self._market)
+        self._is_live = settings.run.mode is not Mode.BACKTEST
+        self._broker = LeanBroker(self, self._market, margin_repeats=self._is_live)
+        if not self._is_live:
+            self._assemble()
         pulse = timedelta(seconds=5) if self.live_mode else timedelta(minutes=1)
         # One handler only: LEAN runs the scheduled events of one minute in changing order.
-        self.schedule.on(
-            self.date_rules.every_day(self._anchor), self.time_rules.every(pulse), self._on_pulse
-        )
+        self.schedule.on(self.date_rules.every_day(self._anchor), self.time_rules.every(pulse), self._on_pulse)
+
+    def on_warmup_finished(self) -> None:
+        # Cash, holdings and open orders of a live account are loaded after initialize: only now can be compared what an
+        # earlier process has left.  LEAN calls this without a warm-up as well.
+        if self._is_live and self._assembly is None:
+            self._assemble()
+
+    def _assemble(self) -> None:
+        store = LeanStore(self)
+        self._assembly = assemble(self._plan, self._market, self._broker, store, self.time, self._market)
 
     def _configure(self, settings: Settings) -> None:
         self.set_start_date(settings.run.start)

@@ -57,9 +57,16 @@ class LeanMarket:
         return self._symbols.get(text)
 
     def restore(self, text: str, identifier: str) -> None:
-        """Make a contract of an earlier run known again: its text, and `str(symbol.id)` as the snapshot kept it."""
-        if text not in self._symbols:
-            self._know(self._algorithm.symbol(identifier))
+        """Make a contract of an earlier run known again: its text, and `str(symbol.id)` as the snapshot kept it.
+
+        LEAN subscribes only what the broker still holds; whatever our books hold needs quotes as well.
+        """
+        if text in self._symbols:
+            return
+        symbol = self._algorithm.symbol(identifier)
+        if not self._algorithm.securities.contains_key(symbol):
+            self._algorithm.add_security(symbol, Resolution.MINUTE, fill_forward=False)
+        self._know(symbol)
 
     def identifier(self, text: str) -> str:
         """Return `str(symbol.id)`, the only form of a symbol that survives a restart."""

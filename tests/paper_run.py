@@ -19,6 +19,8 @@ from core.assembly import Assembly
 from core.books import Books
 from core.eastern import from_utc_text
 from core.ledger_reader import Replay, replay_ledger
+from core.session import SessionClock
+from core.settings import SessionSettings
 from core.trade_machine import OUTCOMES, TABLE, Look, TradeState, Trigger
 from engine.enums import OrderStatus, OrderType
 from engine.errors import SimulatedDeath
@@ -79,6 +81,7 @@ class PaperRun:
     day: date = FRIDAY
 
     def __post_init__(self) -> None:
+        self.monday = SessionClock(SessionSettings()).next_session(self.day).day
         self.store = self.folder / "store"
         self.broker_file = self.folder / "broker.json"
         self.hosts: list[Host] = []
@@ -101,7 +104,7 @@ class PaperRun:
                 main=MAIN,
                 source=self.source,
                 start=self.day,
-                end=self.day + timedelta(days=1),
+                end=self.monday,
                 start_time=at,
                 parameters=parameters,
                 object_store=self.store,
@@ -128,7 +131,7 @@ class PaperRun:
         """Start a process that dies at its n-th broker event; returns whether it came to that."""
         host = self.start(at, death_at_event=number)
         try:
-            host.advance()
+            host.advance(until=datetime.combine(self.monday, time(9, 5)))
         except SimulatedDeath:
             self.died_at.append(host.time.time())
             return True
@@ -137,13 +140,18 @@ class PaperRun:
         return False
 
     def live_on(self, host: Host | None = None) -> PaperRun:
-        """Start again in the minute of the last death and live to the end: exits, close, settlement in the night."""
+        """Start again in the minute of the last death and live to the end: exits, close, settlement in the night, and
+        the first steps of the next session.
+        """
         if host is None:
             host = self.start(_next_minute(self.died_at[-1]))
-        host.advance()
+        self.live_out(host)
+        return self
+
+    def live_out(self, host: Host) -> None:
+        host.advance(until=datetime.combine(self.monday, time(9, 5)))
         self._check(host)
         host.finish()
-        return self
 
     @staticmethod
     def _check(host: Host) -> None:
