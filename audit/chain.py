@@ -13,11 +13,12 @@ from typing import Final
 
 import orjson
 
-from audit.schema import VERSION, Record, SchemaJudge
+from audit.schema import VERSION, Record, SchemaJudge, in_range
 from audit.times import micros
 
 GENESIS: Final = "0" * 64
-_TAIL: Final = len(',"hash":"') + 64 + len('"}\n')
+_HASH: Final = 64 + len('"}\n')
+_TAIL: Final = len(',"hash":"') + _HASH
 _MARK: Final = b',"hash":"'
 
 Report = Callable[[str, int, int, str], None]
@@ -32,106 +33,101 @@ class Chain:
         self._judge = SchemaJudge()
         self.lines = 0
         self.head = GENESIS
-        self.heads = array("Q")
-        self.anchors: dict[int, str] = {}
+        self._heads = array("q")
+        self._anchors: dict[int, str] = {}
         self.found_anchors: set[int] = set()
         self.newer: str | None = None
 
     def expect(self, seq: int, head_hash: str) -> None:
         """Compare the hash of line seq with one that was published elsewhere."""
-        self.anchors[seq] = head_hash
+        self._anchors[seq] = head_hash
 
     def knows(self, seq: int, head_hash: str) -> bool:
-        """Tell whether line seq had that hash (its first 64 bits, which is what is kept of every line)."""
-        return 0 <= seq < len(self.heads) and self.heads[seq] == int(head_hash[:16], 16)
+        """Tell whether line seq had that hash; 64 bits are kept of every line, enough against chance."""
+        return 0 <= seq < len(self._heads) and self._heads[seq] == hash(head_hash)
 
     def walk(self, lines: Iterable[bytes]) -> Iterator[tuple[Record, int]]:
         """Yield (record, time in microseconds) for every line that is a record; report whatever is wrong."""
         report, judge, loads, dumps = self._report, self._judge, orjson.loads, orjson.dumps
-        sort, heads, anchors = orjson.OPT_SORT_KEYS, self.heads, self.anchors
+        form, heads, anchors = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER, self._heads, self._anchors
         head, seq, time_text, now = GENESIS, -1, "", 0
         for line in lines:
-            number = self.lines
-            self.lines = number + 1
-            body = line[:-_TAIL] + b"}"
-            stated = line[-67:-3].decode("latin-1")
-            if line[-_TAIL : -_TAIL + 9] != _MARK or line[-3:] != b'"}\n':
-                stated = _stated_hash(line)
-                body = _without_hash(line)
-                report("AU-01", seq + 1, now, f"line {number + 1} does not end with its hash and a line feed")
+            self.lines += 1
+            if line[-_TAIL:-_HASH] == _MARK and line[-3:] == b'"}\n':
+                body, stated = line[:-_TAIL] + b"}", line[-_HASH:-3].decode("latin-1")
+            else:
+                body, stated = _torn_apart(line)
+                report("AU-01", seq + 1, now, f"line {self.lines} does not end with its hash and a line feed")
             if sha256(body).hexdigest() != stated:
-                report("AU-02", seq + 1, now, f"line {number + 1}: its hash does not match its content")
+                report("AU-02", seq + 1, now, f"line {self.lines}: its hash does not match its content")
             try:
                 record = loads(body)
+                known = dumps(record, option=form) == body and b"\x7f" not in body and body.isascii()
             except orjson.JSONDecodeError as error:
-                report("AU-01", seq + 1, now, f"line {number + 1} is no JSON: {error}")
-                report("AU-02", seq + 1, now, f"line {number + 1} breaks the chain")
-                head = stated
-                self.head = head
-                heads.append(_short(head))
-                continue
+                record, known = error, False
+            except orjson.JSONEncodeError:  # a number of more than 53 bits
+                known = False
+            previous, head = head, stated
+            heads.append(hash(stated))
+            self.head = stated
             if type(record) is not dict:
-                report("AU-01", seq + 1, now, f"line {number + 1} is no object")
-                head = stated
-                self.head = head
-                heads.append(_short(head))
+                report("AU-01", seq + 1, now, f"line {self.lines} is no JSON object: {record}"[:200])
+                report("AU-02", seq + 1, now, f"line {self.lines} breaks the chain")
                 continue
-            if b"\\u" in body or b"\x7f" in body or not body.isascii():
-                canonical = _canonical(record) == body
-            else:
-                canonical = dumps(record, option=sort) == body
-            if not canonical:
-                report("AU-01", seq + 1, now, f"line {number + 1} is not in canonical form")
-            if record.get("prev_hash") != head:
-                report("AU-02", seq + 1, now, f"line {number + 1}: prev_hash is not the hash of the line above")
-            head = stated
-            self.head = head
-            heads.append(_short(head))
-            if self.newer is not None or self._is_newer(record):
+            if not known and (_canonical(record) != body or not in_range(record)):
+                report("AU-01", seq + 1, now, f"line {self.lines} is not in canonical form, or a number is too large")
+            if record.get("prev_hash") != previous:
+                report("AU-02", seq + 1, now, f"line {self.lines}: prev_hash is not the hash of the line above")
+            if self.newer is not None or (record.get("v") != VERSION and self._is_newer(record, "v")):
                 continue
             wrong = judge(record)
             if wrong is not None:
-                report("AU-01", seq + 1, now, f"line {number + 1}: {wrong}")
-            given = record.get("seq")
-            if given != seq + 1:
-                report("AU-03", seq + 1, now, f"line {number + 1}: seq = {given}, expected {seq + 1}")
-            if type(given) is int and 0 <= given < 2**63:
-                if given in anchors:
-                    self._anchor(given, stated, now)
-                seq = given
-            else:
-                seq += 1
-            if wrong is not None and (type(record.get("time")) is not str or type(record.get("kind")) is not str):
+                if record.get("kind") == "RUN_STARTED" and self._is_newer(record, "schema"):
+                    continue
+                report("AU-01", seq + 1, now, f"line {self.lines}: {wrong}")
+            elif record["v"] != VERSION:
+                wrong = f"v = {record['v']}: expected {VERSION}"
+                report("AU-01", seq + 1, now, f"line {self.lines}: {wrong}")
+            elif record["kind"] == "RUN_STARTED" and self._is_newer(record, "schema"):
                 continue
-            text = record["time"]
-            if text != time_text:
+            given = record.get("seq")
+            seq += 1
+            if given != seq:
+                report("AU-03", seq, now, f"line {self.lines}: seq = {given}, expected {seq}")
+                if type(given) is int and 0 <= given < 2**63:
+                    seq = given
+            if seq in anchors:
+                self._compare(seq, stated, now)
+            stamp = record.get("time")
+            if stamp != time_text:
                 try:
-                    moment = micros(text)
+                    moment = micros(stamp) if isinstance(stamp, str) else -1
                 except ValueError as error:
-                    report("AU-01", seq, now, f"line {number + 1}: {error}")
+                    moment = -1
+                    report("AU-01", seq, now, f"line {self.lines}: {error}")
+                if moment < 0:
                     continue
                 if moment < now:
-                    report("AU-03", seq, now, f"line {number + 1}: time {text} is before the line above ({time_text})")
+                    report("AU-03", seq, now, f"line {self.lines}: time {stamp} is before the line above ({time_text})")
                 else:
-                    time_text, now = text, moment
+                    time_text, now = str(stamp), moment
             if wrong is None:
                 yield record, now
 
-    def _is_newer(self, record: Record) -> bool:
+    def _is_newer(self, record: Record, name: str) -> bool:
         """A ledger of a later program cannot be judged: not clean, not violated."""
-        for name in ("v", "schema"):
-            value = record.get(name)
-            if (name == "v" or record.get("kind") == "RUN_STARTED") and type(value) is int and value > VERSION:
-                self.newer = f"{name} = {value}: this auditor knows {VERSION}; use the one of the program that wrote it"
-                return True
+        value = record.get(name)
+        if type(value) is int and value > VERSION:
+            self.newer = f"{name} = {value}: this auditor knows {VERSION}; use the one of the program that wrote it"
+            return True
         return False
 
-    def _anchor(self, seq: int, stated: str, now: int) -> None:
-        if self.anchors[seq] == stated:
+    def _compare(self, seq: int, stated: str, now: int) -> None:
+        if self._anchors[seq] == stated:
             self.found_anchors.add(seq)
         else:
             self._report(
-                "AU-02", seq, now, f"line {seq} has hash {stated[:16]}..., its anchor {self.anchors[seq][:16]}..."
+                "AU-02", seq, now, f"line {seq} has hash {stated[:16]}..., its anchor {self._anchors[seq][:16]}..."
             )
 
 
@@ -144,18 +140,7 @@ def _canonical(record: Record) -> bytes:
     return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
 
 
-def _stated_hash(line: bytes) -> str:
+def _torn_apart(line: bytes) -> tuple[bytes, str]:
+    """Return content and hash of a line that has not the form of one, as far as they can be told apart."""
     at = line.rfind(_MARK)
-    return line[at + 9 : at + 73].decode("latin-1") if at >= 0 else ""
-
-
-def _without_hash(line: bytes) -> bytes:
-    at = line.rfind(_MARK)
-    return line[:at] + b"}" if at >= 0 else line
-
-
-def _short(head: str) -> int:
-    try:
-        return int(head[:16], 16)
-    except ValueError:
-        return 0
+    return (line, "") if at < 0 else (line[:at] + b"}", line[at + len(_MARK) : at + len(_MARK) + 64].decode("latin-1"))

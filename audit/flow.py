@@ -49,8 +49,8 @@ UNION ALL SELECT u.seq, 'ORDER_OUTCOME', u.outcome, u.filled || ' filled, ' || u
   FROM order_outcome u JOIN order_intent o ON o."order" = u."order" WHERE o.trade = :trade
 UNION ALL SELECT seq, 'TRADE_STATE', "from" || ' to ' || "to", trigger FROM trade_state WHERE trade = :trade
 UNION ALL SELECT seq, 'REPAIR', stage, symbol || ' uncovered ' || uncovered_s || ' s' FROM repair WHERE trade = :trade
-UNION ALL SELECT seq, 'TRADE_CLOSED', reason, 'result ' || (pnl_u6 / 1e6) || ', fees ' || (fees_u6 / 1e6) FROM trade_closed
-  WHERE trade = :trade
+UNION ALL SELECT seq, 'TRADE_CLOSED', reason, 'result ' || (pnl_u6 / 1e6) || ', fees ' || (fees_u6 / 1e6)
+  FROM trade_closed WHERE trade = :trade
 """
 
 

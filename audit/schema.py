@@ -46,20 +46,21 @@ class Field:
     optional: bool
 
 
-def _any_int(value: int) -> bool:
-    return -_LIMIT < value < _LIMIT
-
-
 def _natural(value: int) -> bool:
-    return 0 <= value < _LIMIT
+    return value >= 0
 
 
 def _positive(value: int) -> bool:
-    return 0 < value < _LIMIT
+    return value > 0
 
 
-def _nonzero(value: int) -> bool:
-    return value != 0 and -_LIMIT < value < _LIMIT
+def in_range(value: Any) -> bool:
+    """Tell whether every whole number in a decoded value fits 64 bits with a sign."""
+    if type(value) is int:
+        return -_LIMIT < value < _LIMIT
+    if type(value) is list:
+        return all(map(in_range, value))
+    return all(map(in_range, value.values())) if type(value) is dict else True
 
 
 def _time(value: str) -> bool:
@@ -86,11 +87,11 @@ def _texts(value: list[Any]) -> bool:
 
 
 def _integers(value: dict[str, Any]) -> bool:
-    return all(key and type(item) is int and _any_int(item) for key, item in value.items())
+    return all(key and type(item) is int for key, item in value.items())
 
 
 def _scalars(value: dict[str, Any]) -> bool:
-    return all(key and (type(item) is str or (type(item) is int and _any_int(item))) for key, item in value.items())
+    return all(key and (type(item) is str or type(item) is int) for key, item in value.items())
 
 
 def _families(value: dict[str, Any]) -> bool:
@@ -98,13 +99,15 @@ def _families(value: dict[str, Any]) -> bool:
 
 
 def _prices(value: dict[str, Any]) -> bool:
-    for symbol, row in value.items():
-        if type(row) is not list or len(row) != 5 or not symbol:
-            return False
-        for item in row:
-            if type(item) is not int or not 0 <= item < _LIMIT:
+    try:
+        for bid, ask, last, low, high in value.values():
+            if not (type(bid) is type(ask) is type(last) is type(low) is type(high) is int):
                 return False
-    return True
+            if bid < 0 or ask < 0 or last < 0 or low < 0 or high < 0:
+                return False
+    except (TypeError, ValueError):
+        return False
+    return "" not in value
 
 
 def _enum(name: str) -> Type:
@@ -114,10 +117,10 @@ def _enum(name: str) -> Type:
 
 
 _TYPES: Final[dict[str, Type]] = {
-    "int": Type("int", int, _any_int, "integer", "a whole number of 64 bits"),
+    "int": Type("int", int, None, "integer", "a whole number of 64 bits"),
     "nat": Type("nat", int, _natural, "integer", "a whole number from 0 on"),
     "pos": Type("pos", int, _positive, "integer", "a whole number above 0"),
-    "nonzero": Type("nonzero", int, _nonzero, "integer", "a whole number other than 0"),
+    "nonzero": Type("nonzero", int, bool, "integer", "a whole number other than 0"),
     "text": Type("text", str, None, "text", "text"),
     "name": Type("name", str, bool, "text", "text that is not empty"),
     "hash": Type("hash", str, _hash, "text", "64 hex digits"),
@@ -241,40 +244,58 @@ LINE_FIELDS: Final = {"v": int, "seq": int, "time": str, "kind": str, "book": st
 """Fields of every line but `hash`, with their types."""
 
 Checks = tuple[tuple[str, Check], ...]
+_SHAPES_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The keys of a record and the types of its values, in their order, and what is left to check."""
+
+    keys: frozenset[str]
+    types: list[type]
+    checks: Checks
+    agree: Callable[[Record], str | None] | None
 
 
 class SchemaJudge:
-    """Answers with a sentence for a record that is none, and with None for a good one."""
+    """Answers with a sentence for a record that is none, and with None for a good one.
+
+    That whole numbers fit 64 bits is asked of whoever decoded the line.
+    """
 
     def __init__(self) -> None:
-        self._shapes: dict[tuple[object, ...], Checks | str] = {}
+        self._shapes: dict[str, list[_Shape]] = {kind: [] for kind in KINDS}
 
     def __call__(self, record: Record) -> str | None:
-        shape = (record.get("kind"), *record, *map(type, record.values()))
-        try:
-            checks = self._shapes.get(shape)
-        except TypeError:  # a kind that is a list or an object
-            return f"kind = {record.get('kind')!r}: expected the name of a kind"
-        if checks is None:
-            checks = self._shapes[shape] = _judge_shape(record)
-        if isinstance(checks, str):
-            return checks
-        for name, check in checks:
+        kind = record.get("kind")
+        known = self._shapes.get(kind) if type(kind) is str else None
+        if known is None:
+            return "kind is missing" if kind is None else f"kind {_short(kind)} is unknown"
+        types = [*map(type, record.values())]
+        for shape in known:
+            if shape.types == types and shape.keys == record.keys():
+                break
+        else:
+            found = _judge_shape(record, types)
+            if isinstance(found, str):
+                return found
+            shape = found
+            if len(known) < _SHAPES_KEPT:
+                known.append(shape)
+        for name, check in shape.checks:
             if not check(record[name]):
                 return _value_sentence(record, name)
-        return _agreement(record)
+        return None if shape.agree is None else shape.agree(record)
 
 
-def _judge_shape(record: Record) -> Checks | str:
+def _judge_shape(record: Record, types: list[type]) -> _Shape | str:
     for name, kind_of in LINE_FIELDS.items():
         if name not in record:
             return f"{name} is missing"
         if type(record[name]) is not kind_of:
-            return f"{name} = {record[name]!r}: expected {'text' if kind_of is str else 'a whole number'}"
+            return f"{name} = {_short(record[name])}: expected {'text' if kind_of is str else 'a whole number'}"
     kind = record["kind"]
-    fields = KINDS.get(kind)
-    if fields is None:
-        return f"kind {kind!r} is unknown"
+    fields = KINDS[kind]
     checks: list[tuple[str, Check]] = []
     for name, value in record.items():
         if name in LINE_FIELDS:
@@ -289,7 +310,7 @@ def _judge_shape(record: Record) -> Checks | str:
     missing = [name for name, field in fields.items() if not field.optional and name not in record]
     if missing:
         return f"{kind}: {', '.join(missing)} missing"
-    return tuple(checks)
+    return _Shape(frozenset(record), types, tuple(checks), _AGREEMENTS.get(kind))
 
 
 def _value_sentence(record: Record, name: str) -> str:
@@ -302,15 +323,27 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _agreement(record: Record) -> str | None:
-    """Fields of one record that must not contradict each other."""
-    kind = record["kind"]
-    if kind == "VERDICT" and record["allowed"] is not (record["reason"] == "ALLOWED"):
-        return f"VERDICT: allowed = {record['allowed']} and reason = {record['reason']} contradict each other"
-    if kind == "EXPIRY" and ("deliver_symbol" in record) is not ("deliver_qty" in record):
-        return "EXPIRY: deliver_symbol and deliver_qty come together"
-    if kind == "INTENT":
-        for leg in record["legs"]:
-            if len(leg.keys() & {"right", "strike_u6", "expiry"}) not in (0, 3):
-                return f"INTENT.legs: {leg['symbol']} needs right, strike_u6 and expiry, or none of them"
+def _verdict_agrees(record: Record) -> str | None:
+    if record["allowed"] is (record["reason"] == "ALLOWED"):
+        return None
+    return f"VERDICT: allowed = {record['allowed']} and reason = {record['reason']} contradict each other"
+
+
+def _expiry_agrees(record: Record) -> str | None:
+    together = ("deliver_symbol" in record) is ("deliver_qty" in record)
+    return None if together else "EXPIRY: deliver_symbol and deliver_qty come together"
+
+
+def _intent_agrees(record: Record) -> str | None:
+    for leg in record["legs"]:
+        if len(leg.keys() & {"right", "strike_u6", "expiry"}) not in (0, 3):
+            return f"INTENT.legs: {leg['symbol']} needs right, strike_u6 and expiry, or none of them"
     return None
+
+
+_AGREEMENTS: Final[dict[str, Callable[[Record], str | None]]] = {
+    "VERDICT": _verdict_agrees,
+    "EXPIRY": _expiry_agrees,
+    "INTENT": _intent_agrees,
+}
+"""Fields of one record that must not contradict each other."""

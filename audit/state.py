@@ -50,8 +50,7 @@ class State:
         self.mults: dict[str, int] = {}
         self.start_equity = 0
         self.marked: Mark | None = None
-        self.fill_books: dict[str, int] = {}
-        self.fill_kinds: set[str] = set()
+        self.traded: dict[str, set[bool]] = {}
         # orders, intents, trades
         self.intents: dict[str, Intent] = {}
         self.orders: dict[str, Order] = {}
@@ -175,7 +174,7 @@ class State:
         self.cash += worth * record["mult"] - record["fee_u6"]
         self.fees += record["fee_u6"]
         self.fills += 1
-        self.fill_books[book] = self.fill_books.get(book, 0) + 1
+        self.traded.setdefault(book, set()).add(item.is_option)
         self.price[symbol] = record["price_u6"]
         self.mults[symbol] = record["mult"]
         self.move(book, symbol, qty)

@@ -9,14 +9,11 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-from audit.contracts import contract
 from audit.findings import Finding, Severity
 from audit.limits import FAMILY_BOOK
 from audit.replay import Listener, Replay
 from audit.rules import ALL, Needs, Rule
 from audit.run_folder import Source, Unreadable, find
-from audit.schema import Record
-from audit.state import State
 
 
 class Verdict(IntEnum):
@@ -168,8 +165,7 @@ def judge_lines(
 ) -> Judgement:
     """Audit the lines of a ledger."""
     source = source or Source(Path("ledger"))
-    traded = _Traded()
-    replay = replay_with(rules, (traded, *listeners))
+    replay = replay_with(rules, listeners)
     expected = {**source.anchors, **(anchors or {})}
     for seq, head_hash in expected.items():
         replay.chain.expect(seq, head_hash)
@@ -181,26 +177,13 @@ def judge_lines(
     except INTERNAL as error:
         place = f" at line {replay.chain.lines}"
         trouble.append(Cause("", f"internal error of the auditor{place}: {type(error).__name__}: {error}"))
-    return _conclude(replay, source, expected, traded, trouble, strict=strict)
-
-
-class _Traded:
-    """Which books had fills, and of what."""
-
-    def __init__(self) -> None:
-        self.books: dict[str, set[str]] = {}
-
-    def __call__(self, record: Record, state: State) -> None:
-        if record["kind"] == "FILL":
-            kind = "option" if contract(record["symbol"]).is_option else "share"
-            self.books.setdefault(record["book"], set()).add(kind)
+    return _conclude(replay, source, expected, trouble, strict=strict)
 
 
 def _conclude(
     replay: Replay,
     source: Source,
     expected: Mapping[int, str],
-    traded: _Traded,
     trouble: list[Cause],
     *,
     strict: bool,
@@ -222,7 +205,7 @@ def _conclude(
     results = tuple(_result(rule, replay) for rule in replay.rules)
     causes += [Cause(result.id, _sentence(result)) for result in results if _counts(result, strict)]
     if chain.newer is None and not trouble:
-        causes += _coverage(replay, traded)
+        causes += _coverage(replay)
     if violations:
         verdict = Verdict.VIOLATED
     elif causes:
@@ -258,11 +241,11 @@ def _sentence(result: RuleResult) -> str:
     return f"{result.id}: {result.first.text}{times}"
 
 
-def _coverage(replay: Replay, traded: _Traded) -> list[Cause]:
+def _coverage(replay: Replay) -> list[Cause]:
     """A rule that never could judge although fills need it leaves a question open."""
     causes: list[Cause] = []
     for rule in replay.rules:
-        for book in _needing(rule.needs, traded):
+        for book in _needing(rule.needs, replay.state.traded):
             if book not in rule.judged:
                 whose = f" for {book}" if book else ""
                 kinds = ", ".join(sorted(rule.reads())[:6])
@@ -270,8 +253,8 @@ def _coverage(replay: Replay, traded: _Traded) -> list[Cause]:
     return causes
 
 
-def _needing(needs: Needs, traded: _Traded) -> list[str]:
-    books = traded.books
+def _needing(needs: Needs, books: Mapping[str, set[bool]]) -> list[str]:
+    """Return the books whose fills make a rule necessary; books: name -> were options (True), shares (False) traded."""
     if not books or needs is Needs.NOTHING:
         return []
     if needs is Needs.ACCOUNT:
@@ -279,7 +262,7 @@ def _needing(needs: Needs, traded: _Traded) -> list[str]:
     if needs is Needs.FAMILY_BOOK:
         return [FAMILY_BOOK] if FAMILY_BOOK in books else []
     if needs is Needs.OPTION_BOOK:
-        return sorted(book for book, kinds in books.items() if "option" in kinds)
+        return sorted(book for book, kinds in books.items() if True in kinds)
     return sorted(books)
 
 

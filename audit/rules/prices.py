@@ -34,8 +34,10 @@ class NearQuotes(Rule):
 
     def start(self) -> None:
         self._waiting: list[_Waiting] = []
+        self._books: set[str] = set()
 
     def on_fill(self, record: Record) -> None:
+        self._books.add(record["book"])
         if record["source"] == "RECOVERED":
             return  # its price comes from the broker's books, perhaps of minutes ago
         fill = self.state.fill
@@ -45,7 +47,7 @@ class NearQuotes(Rule):
         if marked is not None and fill.exec_us - marked.us <= MARK_GAP_S * SECOND:
             bounds = _bounds(marked, record["symbol"])
         if bounds is not None and bounds[0] <= record["price_u6"] <= bounds[1]:
-            self.judge(record["book"])
+            self.evaluations += 1
             return
         self._waiting.append(_Waiting(record, fill.exec_us, record["seq"], self.state.now, bounds))
 
@@ -65,6 +67,8 @@ class NearQuotes(Rule):
     def on_end(self) -> None:
         for waiting in self._waiting:
             self._decide(waiting, None)
+        if self.state.marked is not None:  # a symbol that came and went between two marks has no range to lie in
+            self.judged |= self._books
 
     def _decide(self, waiting: _Waiting, after: tuple[int, int] | None) -> None:
         """Outside both ranges is a violation; without any range nothing can be said."""
@@ -72,7 +76,7 @@ class NearQuotes(Rule):
         if not ranges:
             return
         record = waiting.record
-        self.judge(record["book"])
+        self.evaluations += 1
         price = record["price_u6"]
         if not any(low <= price <= high for low, high in ranges):
             low, high = ranges[-1]
