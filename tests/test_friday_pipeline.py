@@ -152,6 +152,12 @@ def test_f0_14_on_a_cpi_day_nothing_is_opened() -> None:
     assert world.first_refusal() == "EVENT_CPI"
 
 
+def test_f0_14_exactly_two_hours_after_the_payrolls_the_entry_is_allowed() -> None:
+    world = World(day=date(2025, 9, 5), prepare=condor).run("10:30")
+    assert world.limits("OPEN")
+    assert not [reason for _at, reason in world.refusals() if reason.startswith("EVENT")]
+
+
 def test_ux_02_a_working_target_is_cancelled_when_the_stop_comes_and_urgent_takes_its_place() -> None:
     world = World(prepare=filled_at_the_third_offer).run("10:33")
     credit = world.trade.entry_cash
