@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol, TypeVar, cast
 
 from core.books import Books
@@ -213,6 +213,11 @@ def assemble(
     return assembly
 
 
+def _has_seconds(settings: Settings) -> bool:
+    """Whether reports arrive within a minute: not in a backtest, nor on the embedded engine with its clock of bars."""
+    return settings.run.mode is not Mode.BACKTEST and settings.run.engine != "embedded"
+
+
 def _get(initializer: ComponentInitializer, name: str, kind: type[T]) -> T:
     part = initializer.part(name)
     if not isinstance(part, kind):
@@ -256,7 +261,9 @@ def _table(
 
     def make_gateway(parts: Mapping[str, object]) -> OrderGateway:
         state = need(parts, "state_manager", StateManager)
-        return OrderGateway(run, settings.orders, need(parts, "ledger", Ledger), books, broker, state.drive)
+        ledger = need(parts, "ledger", Ledger)
+        wait = timedelta(seconds=settings.orders.group_wait_s if _has_seconds(settings) else 0)
+        return OrderGateway(run, settings.orders, ledger, books, broker, state.drive, group_wait=wait)
 
     def make_stress(parts: Mapping[str, object]) -> BookStress:
         pricer = need(parts, "step_pricer", StepPricer)

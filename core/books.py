@@ -141,9 +141,10 @@ class Books:
         nothing where the signs differ.
         """
         legs = self._trades[trade].legs
-        return {symbol: held for symbol, qty in legs.items() if (held := self._agreed(symbol, qty))}
+        return {symbol: held for symbol, qty in legs.items() if (held := self.agreed(symbol, qty))}
 
-    def _agreed(self, symbol: str, qty: int) -> int:
+    def agreed(self, symbol: str, qty: int) -> int:
+        """Return how much of a holding book and broker agree on; all of it where no break is open."""
         found = self.breaks.get(symbol)
         if found is None:
             return qty

@@ -22,8 +22,8 @@ _EPS = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """What a final order is judged against. held is our book per symbol; working the signed open quantity of our own
-    orders per symbol.
+    """What a final order is judged against. held is what we hold per symbol, own what its trade holds of that; working
+    the signed open quantity of our own orders per symbol.
     """
 
     purpose: Purpose
@@ -32,6 +32,7 @@ class OrderFacts:
     approved_units: int
     committed_units: int
     held: Mapping[str, int]
+    own: Mapping[str, int]
     working: Mapping[str, int]
     used_ids: frozenset[str] | set[str]
     net: NetQuote | None
@@ -91,10 +92,11 @@ def _reduce_only(request: OrderRequest, facts: OrderFacts) -> Verdict | None:
     if facts.purpose.adds_risk:
         return None
     for leg in request.legs:
-        held = facts.held.get(leg.symbol, 0)
+        held, own = facts.held.get(leg.symbol, 0), facts.own.get(leg.symbol, 0)
         same_way = facts.working.get(leg.symbol, 0)
         pending = same_way if same_way * leg.qty > 0 else 0
-        if held * leg.qty >= 0 or abs(leg.qty + pending) > abs(held):
+        crosses = held * leg.qty >= 0 or abs(leg.qty + pending) > abs(held)
+        if crosses or own * leg.qty >= 0 or abs(leg.qty) > abs(own):
             return Verdict.refuse(
                 Reason.DENIED_NOT_REDUCING, symbol=leg.symbol, qty=leg.qty, held=held, pending=pending
             )

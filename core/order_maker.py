@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from math import gcd
 
 from core.books import Books
+from core.closing import defined_width
 from core.market import MarketSnapshot, Quote
 from core.net_quote import NetQuote, PriceLadder, all_good, net_quote, usable
 from core.order_checks import collar_room
@@ -16,25 +18,37 @@ from core.vocabulary import Leg, OrderLeg, Purpose, Structure, StructureName
 from core.working_orders import Parent
 from helpers.tick_grid import in_our_favour
 
-FLATTEN_COMBO_FAILURES = 2
-"""After so many combos without a fill the flattening goes leg by leg, shorts first."""
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An order that is not sent yet, the legs of one unit of it, and the net quote that it was priced by."""
+
+    request: OrderRequest
+    structure: Structure
+    net: NetQuote
 
 
 class OrderMaker:
-    """Makes orders and counts their attempts; an id is never used twice, also not by a later process."""
+    """Makes orders and gives out ids, none twice, also not in a later process."""
 
     def __init__(self, run: str, settings: OrderSettings, books: Books) -> None:
         self._run = run
         self._settings = settings
         self._books = books
         self._attempts: Counter[tuple[str, Purpose]] = Counter()
+        self._intents: Counter[tuple[str, Purpose]] = Counter()
         self.used_ids: set[str] = set()
 
-    def remember(self, orders: Iterable[tuple[str, str, Purpose, int]]) -> None:
-        """Take over (order id, trade, purpose, attempt) of an earlier process."""
+    def remember(self, orders: Iterable[tuple[str, str, Purpose, int]], intents: Iterable[tuple[str, Purpose]]) -> None:
+        """Take over (order id, trade, purpose, attempt) and (trade, purpose) of the intents of an earlier process."""
         for order, trade, purpose, attempt in orders:
             self.used_ids.add(order)
             self._attempts[(trade, purpose)] = max(self._attempts[(trade, purpose)], attempt)
+        self._intents.update(intents)
+
+    def next_intent_id(self, trade: str, purpose: Purpose) -> str:
+        self._intents[(trade, purpose)] += 1
+        return f"{trade}|{purpose.value}|{self._intents[(trade, purpose)]}"
 
     def use(self, parent: Parent, request: OrderRequest) -> int:
         """Use an id up; returns the attempt it stands for."""
@@ -42,15 +56,16 @@ class OrderMaker:
         self._attempts[(parent.trade, parent.purpose)] += 1
         return self._attempts[(parent.trade, parent.purpose)]
 
-    def make(self, parent: Parent, snapshot: MarketSnapshot) -> OrderRequest | None:
+    def make(self, parent: Parent, snapshot: MarketSnapshot) -> Draft | None:
         """Return the order of the present ladder step, None where no price can be made now."""
-        structure, units = self.structure_now(parent)
-        net = self.net(parent, structure, snapshot)
-        if net is None:
-            return None
-        cash = self._cash(parent, structure, net)
-        if cash is None:
-            return None
+        for structure, units in self._candidates(parent):
+            net = self._net(parent, structure, snapshot)
+            cash = None if net is None else self._cash(parent, structure, net)
+            if net is not None and cash is not None:
+                return Draft(self._request(parent, structure, units, cash), structure, net)
+        return None
+
+    def _request(self, parent: Parent, structure: Structure, units: int, cash: float) -> OrderRequest:
         legs = tuple(OrderLeg(leg.instrument, leg.ratio * units) for leg in structure.legs)
         attempt = self._attempts[(parent.trade, parent.purpose)] + 1
         return OrderRequest(
@@ -63,33 +78,32 @@ class OrderMaker:
         )
 
     def _cash(self, parent: Parent, structure: Structure, net: NetQuote) -> float | None:
-        if parent.purpose is Purpose.REPAIR:
+        if parent.is_repair:
             # On a clock of minute bars the collar opens to its full width at once, or sixty seconds could not be kept.
             worst = net.natural - collar_room(net.natural, structure.tick, self._settings)
             return in_our_favour(worst, structure.tick) or None
         ladder = PriceLadder.of(parent.ladder, self._settings)
-        return ladder.cash(parent.step, net, structure.tick, parent.floor_cash)
+        return ladder.cash(parent.step, net, structure.tick, _floor(parent, structure))
 
-    def structure_now(self, parent: Parent) -> tuple[Structure, int]:
-        """Return the legs and units of the next child: the parent's, or one leg of a flattening that goes leg by leg,
-        shorts (which it buys) first.
+    def _candidates(self, parent: Parent) -> list[tuple[Structure, int]]:
+        """Return what the next child may trade, best first: the parent's legs together; where it goes leg by leg every
+        short (which it buys) that is left, and only when none is left the longs.
         """
-        if self.is_leg_wise(parent):
-            held = self._books.trade(parent.trade).legs
-            for leg in sorted(parent.structure.legs, key=lambda item: (-item.ratio, item.symbol)):
-                left = abs(held.get(leg.symbol, 0))
-                if left:
-                    single = Leg(leg.instrument, 1 if leg.ratio > 0 else -1)
-                    return Structure(StructureName.SINGLE, (single,)), left
-        return parent.structure, parent.remaining
+        if not parent.leg_wise:
+            return [(parent.structure, parent.remaining)]
+        held = self._books.trade(parent.trade).legs
+        bought: list[tuple[Structure, int]] = []
+        sold: list[tuple[Structure, int]] = []
+        for leg in sorted(parent.structure.legs, key=lambda item: item.symbol):
+            left = min(abs(held.get(leg.symbol, 0)), abs(leg.ratio) * parent.units)
+            if left:
+                buys = leg.ratio > 0
+                single = Structure(StructureName.SINGLE, (Leg(leg.instrument, 1 if buys else -1),))
+                (bought if buys else sold).append((single, left))
+        return bought or sold
 
     @staticmethod
-    def is_leg_wise(parent: Parent) -> bool:
-        failed = parent.failures >= FLATTEN_COMBO_FAILURES
-        return parent.purpose is Purpose.FLATTEN and failed and len(parent.structure.legs) > 1
-
-    @staticmethod
-    def net(parent: Parent, structure: Structure, snapshot: MarketSnapshot) -> NetQuote | None:
+    def _net(parent: Parent, structure: Structure, snapshot: MarketSnapshot) -> NetQuote | None:
         """Return the net quote: openings need every leg GOOD now, closings leave under any verdict, at the last good
         natural price.
         """
@@ -101,3 +115,11 @@ class OrderMaker:
             return present if usable(present) else snapshot.last_good.get(symbol, present)
 
         return net_quote(structure, quote_of)
+
+
+def _floor(parent: Parent, structure: Structure) -> float | None:
+    """Return the net cash that is never passed; of a closing also what a defined risk can be worth at most."""
+    width = None if parent.is_opening else defined_width(structure)
+    if width is None:
+        return parent.floor_cash
+    return -width if parent.floor_cash is None else max(parent.floor_cash, -width)

@@ -16,10 +16,8 @@ from core.ledger import Ledger
 from core.ledger_kinds import FillSource, Kind
 from core.missing_fills import MissingFill
 from core.ports import BrokerOrder
-from core.vocabulary import BrokerEvent, OrderStatus, to_u6
+from core.vocabulary import BrokerEvent, OrderOutcome, OrderStatus, to_u6
 from core.working_orders import Child, Parent
-
-_RECOVERED = "recovered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +35,16 @@ class ReportDesk:
     def __init__(self, ledger: Ledger, books: Books) -> None:
         self._ledger = ledger
         self._books = books
-        self._queue: deque[BrokerEvent] = deque()
+        self._queue: deque[tuple[BrokerEvent, FillSource]] = deque()
         self._owners: dict[str, tuple[Parent, Child]] = {}
 
     def post(self, event: BrokerEvent) -> None:
         """Append a report; the only thing that a broker's thread may do."""
-        self._queue.append(event)
+        self._queue.append((event, FillSource.EVENT))
 
     def extend(self, events: Iterable[BrokerEvent]) -> None:
-        self._queue.extend(events)
+        for event in events:
+            self.post(event)
 
     def register(self, parent: Parent, child: Child) -> None:
         self._owners[child.id] = (parent, child)
@@ -57,24 +56,30 @@ class ReportDesk:
         """Write every queued report down; returns the children concerned, in the order of their first report."""
         touched: dict[str, Touched] = {}
         while self._queue:
-            event = self._queue.popleft()
+            event, source = self._queue.popleft()
             owner = self._owners.get(event.order)
             if owner is None:
                 self._set_aside(event, "UNKNOWN_ORDER", "", now)
                 continue
             parent, child = owner
-            cause = child.misfit(event)
+            cause = self._misfit(child, parent, event)
             if cause is None:
-                self._take(parent, child, event, now)
+                self._take(parent, child, event, source, now)
             else:
                 self._set_aside(event, cause, parent.strategy, now)
             known = touched.get(child.id)
             touched[child.id] = Touched(parent, child, cause is not None or (known is not None and known.misfit))
         return tuple(touched.values())
 
-    def _take(self, parent: Parent, child: Child, event: BrokerEvent, now: datetime) -> None:
+    def _misfit(self, child: Child, parent: Parent, event: BrokerEvent) -> str | None:
+        """Return why a report is set aside. One of an order that was LOST is news, while its trade lives."""
+        cause = child.misfit(event)
+        is_news = child.outcome is OrderOutcome.LOST and not self._books.trade(parent.trade).state.is_end
+        return None if cause == "AFTER_END" and is_news else cause
+
+    def _take(self, parent: Parent, child: Child, event: BrokerEvent, source: FillSource, now: datetime) -> None:
         if event.qty:
-            self._write_fill(parent, child, event, now)
+            self._write_fill(parent, child, event, source, now)
         elif event.status not in child.reported:
             child.reported.add(event.status)
             self._ledger.append(
@@ -82,11 +87,10 @@ class ReportDesk:
             )
         child.absorb(event)
 
-    def _write_fill(self, parent: Parent, child: Child, event: BrokerEvent, now: datetime) -> None:
+    def _write_fill(self, parent: Parent, child: Child, event: BrokerEvent, source: FillSource, now: datetime) -> None:
         child.fills += 1
         child.fees_u6 += event.fee_u6
         multiplier = next(leg.instrument.multiplier for leg in child.request.legs if leg.symbol == event.symbol)
-        source = FillSource.RECOVERED if event.text == _RECOVERED else FillSource.EVENT
         self._ledger.append(
             Kind.FILL,
             parent.strategy,
@@ -115,24 +119,28 @@ class ReportDesk:
         filled = Counter(child.filled)
         for fill in fills:
             filled[fill.symbol] += fill.qty
-            part = BrokerEvent(
-                child.id, fill.symbol, OrderStatus.PARTIAL, fill.qty, fill.price_u6, fill.fee_u6, now, _RECOVERED
+            self._find(
+                BrokerEvent(child.id, fill.symbol, OrderStatus.PARTIAL, fill.qty, fill.price_u6, fill.fee_u6, now)
             )
-            self.post(part)
         for leg in child.request.legs:
             status = OrderStatus.FILLED if filled[leg.symbol] == leg.qty else OrderStatus.CANCELLED
-            self.post(BrokerEvent(child.id, leg.symbol, status, 0, 0, 0, now, _RECOVERED))
+            self._find(BrokerEvent(child.id, leg.symbol, status, 0, 0, 0, now))
+
+    def _find(self, event: BrokerEvent) -> None:
+        """Queue a report that nobody sent."""
+        self._queue.append((event, FillSource.RECOVERED))
 
     def recover(self, known: BrokerOrder, child: Child, now: datetime) -> None:
         """Queue what the broker knows of an order and we do not: missing fills, with the fees that are left, and its
-        end.
+        end.  What we know and the broker does not is a difference that reconciliation sees.
         """
         fee = max(0, to_u6(known.fees_usd) - child.fees_u6)
-        for symbol, filled in sorted(known.filled.items()):
+        for leg in child.request.legs:
+            symbol, filled = leg.symbol, known.filled.get(leg.symbol, 0)
             missing = filled - child.filled.get(symbol, 0)
-            price = to_u6(known.average_price.get(symbol, 0.0))
-            if missing:
-                self.post(BrokerEvent(child.id, symbol, known.status, missing, price, fee, now, _RECOVERED))
+            if missing * leg.qty > 0:
+                price = child.price_of_rest(symbol, filled, to_u6(known.average_price.get(symbol, 0.0)))
+                self._find(BrokerEvent(child.id, symbol, known.status, missing, price, fee, now))
                 fee = 0
             elif known.status.is_final or known.status is OrderStatus.SUBMITTED:
-                self.post(BrokerEvent(child.id, symbol, known.status, 0, 0, 0, now, _RECOVERED))
+                self._find(BrokerEvent(child.id, symbol, known.status, 0, 0, 0, now))

@@ -7,7 +7,7 @@ the marks are made (`watch`), and offers rules and size bounds that read what th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -61,6 +61,12 @@ class Cause:
     scope: Scope = Scope.ACCOUNT
     subject: str = ""
     disposition: Disposition | None = None
+
+    def concerns(self, strategy: str, symbols: Iterable[str]) -> bool:
+        """Whether it holds for this strategy when it trades these symbols."""
+        if self.scope is Scope.ACCOUNT:
+            return True
+        return self.subject == strategy if self.scope is Scope.BOOK else self.subject in symbols
 
 
 @dataclass(frozen=True, slots=True)

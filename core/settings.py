@@ -313,6 +313,7 @@ class OrderSettings(Section):
     collar_pct: float = number(10.0, "% beyond natural", "risk.md 18", low=0.1, high=100)
     ack_timeout_s: int = number(30, "s", "risk.md 18", low=5, high=600)
     cancel_timeout_s: int = number(60, "s", "risk.md 18", low=5, high=600)
+    group_wait_s: int = number(30, "s for all legs to be reported", "risk.md 18", low=0, high=60)
     lost_after_s: int = number(120, "s", "risk.md 17", low=30, high=3600)
     uncovered_max_s: int = number(60, "s", "OG-P1", low=10, high=600)
     children_per_parent: int = number(8, "orders", "risk.md 18", low=1, high=50)

@@ -9,38 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 
 from core.books import Books
 from core.component_initializer import ComponentInitializer
 from core.containment import Containment
 from core.entry_pipeline import EntryPipeline, refuse_entry
-from core.exit_plans import Exit, ExitWatch
+from core.exit_plans import ExitWatch
+from core.leaving import Leaving
 from core.ledger import Ledger
 from core.market import MarketSnapshot, Session, VixReading
 from core.market_data import MarketData
 from core.marks import equity_mark
 from core.order_gateway import OrderGateway
 from core.ports import Broker, MarketFeed
-from core.reasons import EXIT_PRIORITY, Reason
+from core.reasons import Reason
 from core.reconciliation import Reconciler, Reconciliation
 from core.recorder import Recorder
-from core.rules import Cause, ExitDemand, Manager, StepScale, VixReader, Watch
+from core.rules import Cause, Manager, StepScale, VixReader, Watch
 from core.session import SessionClock
 from core.settings import Settings
 from core.settlement import Settlement
 from core.state_manager import StateManager
 from core.strategy import Strategy
 from core.trade_machine import TradeState, Trigger
-from core.trades import Trade
 from core.trading_state import StateBoard
 from core.vocabulary import (
     BrokerEvent,
     Gate,
     Instrument,
     Intent,
-    Ladder,
     Purpose,
     SessionPhase,
     SettlementEvent,
@@ -48,6 +47,8 @@ from core.vocabulary import (
     Verdict,
 )
 from helpers.funnel import OPENED, Funnel
+
+_MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,9 @@ class StrategyCoordinator:
         self._lines: list[str] = []
         self._stepping = False
         self._containment = Containment(parts.settings.run.mode, parts.state, parts.initializer, parts.ledger)
+        self._leaving = Leaving(
+            parts.books, parts.state, parts.gateway, parts.exits, self._board, parts.strategies, self._containment
+        )
         parts.gateway.read_state_from(self._board.of)
 
     @property
@@ -122,13 +126,14 @@ class StrategyCoordinator:
         from the report; live and paper a pulse does. Never inside a step: the step folds by itself.
         """
         snapshot = self._snapshot
-        if self._stepping or snapshot is None or not self._parts.gateway.awaits_confirmation():
+        gateway = self._parts.gateway
+        if self._stepping or snapshot is None or not gateway.needs_attention():
             return
         self._stepping = True
         try:
-            self._parts.gateway.fold(now)
-            if snapshot.phase.market_open and snapshot.time.date() == now.date():
-                self._parts.gateway.replace_confirmed(replace(snapshot, time=now))
+            gateway.fold(now)
+            if now - snapshot.time < _MINUTE:  # a minute later its prices are old, and the next step is due
+                gateway.attend(replace(snapshot, time=now))
         finally:
             self._stepping = False
 
@@ -156,6 +161,7 @@ class StrategyCoordinator:
         self._open_session(session, now)
         # 1 fold
         parts.gateway.fold(now)
+        parts.gateway.watch(now, in_step=True)
         parts.settlement.fold(now)
         self._note_components(parts.initializer.retry(now), now)
         # 2 reconcile
@@ -176,7 +182,7 @@ class StrategyCoordinator:
         self._apply_states(snapshot, reconciliation, watches)
         parts.recorder.observe(snapshot, session, phase, self._board)
         # 4 leave
-        self._leave(snapshot, [demand for watch in watches.values() for demand in watch.exits])
+        self._leaving.leave(snapshot, [demand for watch in watches.values() for demand in watch.exits])
         # 5 enter
         self._enter(snapshot, session, scale)
         # 6 send
@@ -264,68 +270,7 @@ class StrategyCoordinator:
             causes.extend(watch.causes)
         changes = self._board.replace(causes)
         parts.recorder.state_changes(changes, snapshot.time)
-        if any(change.after is not TradingState.ACTIVE for change in changes):
-            self._cancel_risky(snapshot.time)
-
-    def _cancel_risky(self, now: datetime) -> None:
-        """Whoever may not open any more has no opening at work."""
-        for strategy in self._parts.strategies:
-            if self._board.of(strategy.name)[0] is not TradingState.ACTIVE:
-                self._parts.gateway.cancel_openings(Reason.STATE_REDUCING, now, strategy.name)
-
-    # -------------------------------------------------------------------------------------------------------- 4 leave
-
-    def _leave(self, snapshot: MarketSnapshot, demands: Sequence[ExitDemand]) -> None:
-        parts = self._parts
-        for trade_id, trigger in parts.state.due(snapshot):
-            parts.state.drive(trade_id, trigger, snapshot.time)
-        if not snapshot.phase.market_open:
-            return
-        by_trade = {demand.trade: demand for demand in demands}
-        for trade in parts.books.open_trades():
-            if trade.state is TradeState.REPAIRING:
-                parts.gateway.repair(trade, snapshot)
-                continue
-            if trade.state in (TradeState.PLANNED, TradeState.SETTLING) or not any(trade.legs.values()):
-                continue
-            due = self._due(trade, snapshot, by_trade.get(trade.id))
-            if due is not None:
-                self._close(trade, due, snapshot)
-
-    def _due(self, trade: Trade, snapshot: MarketSnapshot, demand: ExitDemand | None) -> Exit | None:
-        """Return the first true exit in the universal order; a trade that is leaving goes on leaving."""
-        parts = self._parts
-        strategy = next((item for item in parts.strategies if item.name == trade.strategy), None)
-        found: list[Exit] = []
-        stored = partial(parts.exits.judge, trade, snapshot)
-        own = (
-            stored()
-            if strategy is None
-            else self._containment.strategy(
-                strategy.name,
-                partial(strategy.leave, trade, snapshot, parts.books, parts.exits),
-                lambda _text: stored(),
-                snapshot.time,
-            )
-        )
-        if own is not None:
-            found.append(own)
-        if demand is not None:
-            found.append(parts.exits.demanded(trade, snapshot, demand.reason, demand.ladder))
-        if self._board.wants_flat(trade.strategy) is not None:
-            found.append(parts.exits.demanded(trade, snapshot, Reason.EXIT_RISK, Ladder.FLATTEN))
-        if not found and trade.state is TradeState.EXITING and parts.gateway.parent_of(trade.id, opening=False) is None:
-            found.append(parts.exits.demanded(trade, snapshot, trade.exit_reason or Reason.EXIT_RISK, Ladder.URGENT))
-        if not found:
-            return None
-        first = min(found, key=lambda item: EXIT_PRIORITY.index(item.reason))
-        return replace(first, ladder=max(item.ladder for item in found))
-
-    def _close(self, trade: Trade, due: Exit, snapshot: MarketSnapshot) -> None:
-        parts = self._parts
-        if trade.state is not TradeState.EXITING:
-            parts.state.drive(trade.id, Trigger.EXIT_DUE, snapshot.time)
-        parts.gateway.close(parts.books.trade(trade.id), due.reason, due.ladder, due.floor_cash, due.keep, snapshot)
+        parts.gateway.cancel_openings(snapshot.time)
 
     # -------------------------------------------------------------------------------------------------------- 5 enter
 
@@ -429,7 +374,7 @@ class StrategyCoordinator:
         """Work every order one step; returns the snapshot with the quotes that they were priced by."""
         gateway = self._parts.gateway
         if phase is SessionPhase.CLOSED:
-            gateway.cancel_all(Reason.SESSION_PHASE, snapshot.time)
+            gateway.cancel_all(snapshot.time)
         elif phase.market_open:
             for parent in gateway.parents():
                 # An opening of this step is not watched yet: its legs were in the chain that the strategy has read.
@@ -448,6 +393,7 @@ class StrategyCoordinator:
         parts = self._parts
         parts.gateway.fold(now)
         parts.settlement.fold(now)
+        parts.gateway.leave_open(now)
         parts.recorder.end_run(now, reason, parts.gateway)
 
 

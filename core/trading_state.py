@@ -62,11 +62,13 @@ class StateBoard:
     def account(self) -> TradingState:
         return self._states.get((Scope.ACCOUNT, ""), TradingState.ACTIVE)
 
-    def of(self, strategy: str) -> tuple[TradingState, bool]:
-        """Return the state of one strategy's book, and whether its halting cause wants everything closed."""
+    def of(self, strategy: str, symbols: Iterable[str] = ()) -> tuple[TradingState, bool]:
+        """Return the state that concerns one strategy in these symbols, and whether its halting cause wants everything
+        closed.
+        """
         state, flatten = TradingState.ACTIVE, True
         for cause in self._causes:
-            if cause.scope is Scope.ACCOUNT or (cause.scope is Scope.BOOK and cause.subject == strategy):
+            if cause.concerns(strategy, symbols):
                 state = max(state, cause.state)
                 if cause.state is TradingState.HALTED and cause.disposition is not Disposition.FLATTEN:
                     flatten = False
@@ -87,12 +89,7 @@ class StateBoard:
         """
         wanted = frozenset(symbols)
         for cause in self._causes:
-            concerns = (
-                cause.scope is Scope.ACCOUNT
-                or (cause.scope is Scope.BOOK and cause.subject == strategy)
-                or (cause.scope is Scope.SYMBOL and cause.subject in wanted)
-            )
-            if cause.state is TradingState.ACTIVE or cause.gate is not gate or not concerns:
+            if cause.state is TradingState.ACTIVE or cause.gate is not gate or not cause.concerns(strategy, wanted):
                 continue
             reason = cause.reason
             if gate is Gate.LIFECYCLE and cause.scope is Scope.ACCOUNT and reason is not Reason.COMPONENT_NOT_READY:

@@ -1,19 +1,19 @@
 """Orders at work: one parent is one intent, a child is one order of it.
 
 A child's state follows from what its legs report, in whatever sequence the reports arrive (FILLED may come before
-SUBMITTED); it is judged only when all legs are terminal.  UNRESOLVED is not an end: the broker's answer is unknown,
-the reservation stays, and nothing is repeated.
+SUBMITTED); it is judged when all legs are terminal, or when it stays filled in part of its legs.  UNRESOLVED is not an
+end: the broker's answer is unknown, the reservation stays, and nothing is repeated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.ports import OrderRequest
-from core.reasons import Reason
-from core.vocabulary import BrokerEvent, Intent, Ladder, OrderOutcome, OrderStatus, Purpose, Structure
+from core.vocabulary import BrokerEvent, Intent, Ladder, OrderLeg, OrderOutcome, OrderStatus, Purpose, Structure
 
 
 class OrderState(StrEnum):
@@ -27,15 +27,26 @@ class OrderState(StrEnum):
 
 @dataclass(slots=True)
 class Child:
-    """One order. filled is signed contracts per symbol; outcome is set once, when the order has ended."""
+    """One order. filled is signed contracts per symbol, worth_u6 their sum of quantity x price; outcome is set once,
+    when the order has ended.
+
+    lacking_since: since when a leg is called filled whose fills have not all come; is_broken: judged as filled in part
+    of its legs only, so that its cancel was asked for and what it has left uncovered is repaired; was_asked: the broker
+    was asked what it filled before it was rejected.
+    """
 
     request: OrderRequest
     sent_at: datetime
     deadline: datetime
     status: dict[str, OrderStatus] = field(default_factory=dict)
     filled: dict[str, int] = field(default_factory=dict)
+    worth_u6: dict[str, int] = field(default_factory=dict)
     fills: int = 0
     fees_u6: int = 0
+    first_fill_at: datetime | None = None
+    lacking_since: datetime | None = None
+    is_broken: bool = False
+    was_asked: bool = False
     cancel_at: datetime | None = None
     unresolved_at: datetime | None = None
     outcome: OrderOutcome | None = None
@@ -78,24 +89,33 @@ class Child:
             return "SIDE"
         if abs(self.filled.get(event.symbol, 0) + event.qty) > abs(ordered):
             return "OVERFILL"
-        if self.outcome in (OrderOutcome.CANCELLED, OrderOutcome.REJECTED, OrderOutcome.EXPIRED):
-            return "AFTER_END"
-        return None
+        return None if self.outcome is None else "AFTER_END"
 
     def absorb(self, event: BrokerEvent) -> None:
         """Take one fitting event in. A final status of a leg is never undone by a later SUBMITTED."""
         if event.qty:
             self.filled[event.symbol] = self.filled.get(event.symbol, 0) + event.qty
+            self.worth_u6[event.symbol] = self.worth_u6.get(event.symbol, 0) + event.qty * event.price_u6
+            self.first_fill_at = self.first_fill_at or event.exec_time
         known = self.status.get(event.symbol)
         if known is None or not known.is_final:
             self.status[event.symbol] = event.status
         if event.text:
             self.text = event.text
 
+    def price_of_rest(self, symbol: str, filled: int, average_u6: int) -> int:
+        """Return the price of the fills that have not come, from the average price that the broker states."""
+        known = self.filled.get(symbol, 0)
+        if known and symbol not in self.worth_u6:
+            return average_u6  # fills of an earlier process
+        return max(0, round((average_u6 * filled - self.worth_u6.get(symbol, 0)) / (filled - known)))
+
     def verdict(self) -> OrderOutcome | None:
         """Return how the order ended by what its legs say, None while a leg is open. One INVALID leg rejects the
         group.
         """
+        if self.lacks_fills:
+            return None
         if any(status is OrderStatus.INVALID for status in self.status.values()):
             return OrderOutcome.REJECTED
         if any(not (status := self.status.get(leg.symbol)) or not status.is_final for leg in self.request.legs):
@@ -103,6 +123,21 @@ class Child:
         if all(self.filled.get(leg.symbol, 0) == leg.qty for leg in self.request.legs):
             return OrderOutcome.FILLED
         return OrderOutcome.CANCELLED if self.cancel_at is not None else OrderOutcome.EXPIRED
+
+    @property
+    def lacks_fills(self) -> bool:
+        """Whether a leg is called filled of which not every fill has come: how much it filled is not known yet."""
+        return any(
+            self.status.get(leg.symbol) is OrderStatus.FILLED and self.filled.get(leg.symbol, 0) != leg.qty
+            for leg in self.request.legs
+        )
+
+    def stands_for(self, request: OrderRequest) -> bool:
+        """Whether this order, or what is left of it, is that request already."""
+        if request.net_cash != self.request.net_cash:
+            return False
+        left = tuple(OrderLeg(leg.instrument, leg.qty - self.filled.get(leg.symbol, 0)) for leg in self.request.legs)
+        return request.legs in (self.request.legs, left)
 
     @property
     def is_balanced(self) -> bool:
@@ -127,7 +162,11 @@ class ParentEnd(StrEnum):
 
 @dataclass(slots=True)
 class Parent:
-    """One intent at work: a structure, its approved units, the ladder and where on it we are."""
+    """One intent at work: a structure, its approved units, the ladder and where on it we are.
+
+    stopping: it ends as soon as its child has; leg_wise: a flattening that goes leg by leg; replacing: the next child
+    waits for the confirmation of a cancel; was_rejected: nothing more is sent before holdings were compared.
+    """
 
     intent_id: str
     intent: Intent
@@ -144,11 +183,13 @@ class Parent:
     failures: int = 0
     done_units: int = 0
     child: Child | None = None
-    stopping: Reason | None = None
     end: ParentEnd | None = None
     refused: bool = False
-    replacing: bool = False
+    stopping: bool = False
     ending: bool = False
+    replacing: bool = False
+    leg_wise: bool = False
+    was_rejected: bool = False
 
     @property
     def trade(self) -> str:
@@ -161,6 +202,20 @@ class Parent:
     @property
     def is_opening(self) -> bool:
         return self.purpose.adds_risk
+
+    @property
+    def is_repair(self) -> bool:
+        return self.purpose is Purpose.REPAIR
+
+    @property
+    def can_split(self) -> bool:
+        """Whether it may go leg by leg: in an emergency only."""
+        return self.purpose is Purpose.FLATTEN and len(self.structure.legs) > 1
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether its ladder has an end; urgent closings work until they are done or the session closes."""
+        return self.is_opening or self.ladder is Ladder.TARGET
 
     @property
     def remaining(self) -> int:
@@ -179,3 +234,43 @@ class Parent:
         self.step += 1
         following = self.next_step_at + timedelta(seconds=step_s)
         self.next_step_at = following if following > now else now + timedelta(seconds=step_s)
+
+
+class WorkingOrders:
+    """All parents that have not ended.  A trade has at most one opening and one closing, and one repair per symbol."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, Parent] = {}
+
+    def add(self, parent: Parent) -> None:
+        self._parents[parent.intent_id] = parent
+
+    def drop(self, parent: Parent) -> None:
+        self._parents.pop(parent.intent_id, None)
+
+    def __iter__(self) -> Iterator[Parent]:
+        """Walk over the parents of this moment; what ends or begins meanwhile does not disturb."""
+        return iter(tuple(self._parents.values()))
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        return tuple(child for parent in self if (child := parent.working) is not None)
+
+    def of(self, trade: str) -> tuple[Parent, ...]:
+        return tuple(parent for parent in self if parent.trade == trade)
+
+    def opening(self, trade: str) -> Parent | None:
+        return next((parent for parent in self.of(trade) if parent.is_opening), None)
+
+    def closing(self, trade: str) -> Parent | None:
+        return next((parent for parent in self.of(trade) if not parent.is_opening and not parent.is_repair), None)
+
+    def repairs(self, trade: str) -> tuple[Parent, ...]:
+        return tuple(parent for parent in self.of(trade) if parent.is_repair)
+
+    def opening_of(self, strategy: str) -> Parent | None:
+        return next((parent for parent in self if parent.strategy == strategy and parent.is_opening), None)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(symbol for parent in self for symbol in parent.structure.symbols)

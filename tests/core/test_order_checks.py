@@ -44,6 +44,7 @@ def facts(**changes: object) -> OrderFacts:
         approved_units=1,
         committed_units=0,
         held={},
+        own={},
         working={},
         used_ids=frozenset(),
         net=NetQuote(natural=1.15, passive=1.45),
@@ -55,7 +56,7 @@ def facts(**changes: object) -> OrderFacts:
 
 def closing_facts(**changes: object) -> OrderFacts:
     held = {SHORT.symbol: -1, LONG.symbol: 1}
-    return facts(**{"purpose": Purpose.CLOSE, "held": held, "net": NetQuote(-1.45, -1.15), **changes})
+    return facts(**{"purpose": Purpose.CLOSE, "held": held, "own": held, "net": NetQuote(-1.45, -1.15), **changes})
 
 
 def reason(request: OrderRequest, known: OrderFacts) -> Reason:
@@ -145,7 +146,7 @@ def test_an_order_never_meets_an_own_order_of_the_other_side() -> None:
 def test_og_p2_a_reduction_that_passes_brings_the_symbol_nearer_to_zero(held: int, qty: int, working: int) -> None:
     request = OrderRequest("id", OrderType.LIMIT, TimeInForce.DAY, (OrderLeg(SHORT, qty),), abs(qty), -1.0)
     known = closing_facts(
-        held={SHORT.symbol: held}, working={SHORT.symbol: working}, approved_units=5, net=NetQuote(-1.0, -0.9)
+        held={SHORT.symbol: held}, own={SHORT.symbol: held}, working={SHORT.symbol: working}, approved_units=5, net=NetQuote(-1.0, -0.9)
     )
     if judge_order(request, known, SETTINGS).allowed:
         after = held + qty + working

@@ -1,0 +1,121 @@
+"""What the end of an order, or the doubt about it, means to its parent and to its trade."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from core.books import Books
+from core.ledger import Ledger
+from core.ledger_kinds import Kind
+from core.order_sender import OrderSender
+from core.trade_machine import TradeState, Trigger
+from core.vocabulary import Ladder, OrderOutcome
+from core.working_orders import Child, Parent, ParentEnd, WorkingOrders
+
+Drive = Callable[[str, Trigger, datetime], TradeState]
+
+FLATTEN_COMBO_FAILURES: Final = 2
+"""After so many combos without a fill the flattening goes leg by leg, shorts first."""
+
+_OPENING_ENDS: Final = {
+    ParentEnd.FILLED: Trigger.FILLED,
+    ParentEnd.REJECTED: Trigger.REJECTED,
+    ParentEnd.DENIED: Trigger.DENIED,
+}
+
+
+class OrderEnds:
+    """Ends children and parents, and drives their trades."""
+
+    def __init__(self, ledger: Ledger, books: Books, orders: WorkingOrders, sender: OrderSender, drive: Drive) -> None:
+        self._ledger = ledger
+        self._books = books
+        self._orders = orders
+        self._sender = sender
+        self._drive = drive
+
+    def doubt(self, parent: Parent, child: Child, now: datetime) -> None:
+        """The outcome of an order is unknown: its reservation stays, nothing is repeated, strategy and symbols lock."""
+        if child.outcome is not None or child.unresolved_at is not None:
+            return
+        child.unresolved_at = now
+        self._sender.record_outcome(parent, child, OrderOutcome.UNRESOLVED, now)
+        self._drive(parent.trade, Trigger.UNRESOLVED, now)
+
+    def end(self, parent: Parent, child: Child, outcome: OrderOutcome, now: datetime) -> None:
+        """Give an order its one outcome, and end its parent where the plan is done, over, or fits no more."""
+        was_in_doubt = child.unresolved_at is not None
+        child.outcome, child.unresolved_at = outcome, None
+        self._sender.record_outcome(parent, child, outcome, now)
+        if was_in_doubt:
+            self._clear(parent, now)
+        over = self._leg_over(parent, outcome, now) if parent.leg_wise else self._over(parent, child, outcome)
+        if over is None and (parent.stopping or was_in_doubt):
+            over = ParentEnd.STOPPED  # after a doubt nothing is taken for granted: who wants more begins anew
+        if over is None and parent.ending:
+            over = ParentEnd.NO_FILL
+        if over is not None:
+            self.finish(parent, over, now)
+        elif outcome is OrderOutcome.REJECTED:
+            parent.was_rejected = True
+
+    def _clear(self, parent: Parent, now: datetime) -> None:
+        """The doubt is over; a trade that a break holds frozen stays so."""
+        trade = self._books.trade(parent.trade)
+        if trade.state is TradeState.FROZEN and self._books.breaks.keys().isdisjoint(trade.legs):
+            self._drive(parent.trade, Trigger.CLEARED, now)
+
+    def _over(self, parent: Parent, child: Child, outcome: OrderOutcome) -> ParentEnd | None:
+        units = child.filled_units()
+        parent.done_units += units
+        parent.failures += not units
+        parent.leg_wise = parent.can_split and parent.failures >= FLATTEN_COMBO_FAILURES
+        rejected = outcome is OrderOutcome.REJECTED
+        if not child.is_balanced:
+            # What is held is no longer a whole number of units: the parent's plan does not fit any more.
+            return ParentEnd.REJECTED if rejected else ParentEnd.STOPPED
+        if parent.remaining <= 0:
+            return ParentEnd.FILLED
+        return ParentEnd.REJECTED if rejected and parent.is_opening else None
+
+    def _leg_over(self, parent: Parent, outcome: OrderOutcome, now: datetime) -> ParentEnd | None:
+        held = self._books.trade(parent.trade).legs
+        if held.keys().isdisjoint(parent.structure.symbols):
+            return ParentEnd.FILLED
+        if outcome is OrderOutcome.FILLED:
+            parent.next_step_at = now  # the next leg does not wait for a step of the ladder
+        return None
+
+    def finish(self, parent: Parent, end: ParentEnd, now: datetime) -> None:
+        """End a parent and tell the trade what that means; the trade machine looks at the balanced units itself."""
+        parent.end = end
+        self._orders.drop(parent)
+        trade = self._books.trade(parent.trade)
+        if parent.is_repair:
+            self._repaired(parent, end, now)
+        if trade.state.is_end:
+            return
+        if parent.is_opening:
+            self._drive(parent.trade, _OPENING_ENDS.get(end, Trigger.CANCELLED), now)
+        elif trade.is_flat:
+            self._drive(parent.trade, Trigger.FLAT, now)
+        elif parent.is_repair:
+            if end is ParentEnd.FILLED:
+                self._drive(parent.trade, Trigger.BALANCED, now)
+        elif trade.uncovered_since is not None:
+            self._drive(parent.trade, Trigger.LEG, now)
+        elif end is ParentEnd.NO_FILL and parent.ladder is Ladder.TARGET and not parent.done_units:
+            self._drive(parent.trade, Trigger.CANCELLED, now)
+
+    def _repaired(self, parent: Parent, end: ParentEnd, now: datetime) -> None:
+        self._ledger.append(
+            Kind.REPAIR,
+            parent.strategy,
+            now,
+            trade=parent.trade,
+            stage=end.value,
+            symbol=parent.structure.symbols[0],
+            uncovered_s=round((now - parent.started).total_seconds()),
+        )
