@@ -11,7 +11,7 @@ from core.ledger import Ledger
 from core.ledger_kinds import Kind
 from core.order_sender import OrderSender
 from core.trade_machine import TradeState, Trigger
-from core.vocabulary import Ladder, OrderOutcome
+from core.vocabulary import Ladder, OrderOutcome, Purpose
 from core.working_orders import Child, Parent, ParentEnd, WorkingOrders
 
 Drive = Callable[[str, Trigger, datetime], TradeState]
@@ -43,6 +43,12 @@ class OrderEnds:
         child.unresolved_at = now
         self._sender.record_outcome(parent, child, OrderOutcome.UNRESOLVED, now)
         self._drive(parent.trade, Trigger.UNRESOLVED, now)
+
+    def tear(self, parent: Parent, child: Child, now: datetime) -> None:
+        """A group is filled in part of its legs, and is repaired as it stands; what lacks most is named."""
+        child.is_broken = True
+        behind = max(child.request.legs, key=lambda leg: abs(leg.qty) - abs(child.filled.get(leg.symbol, 0)))
+        self._record_repair(parent, "TORN", behind.symbol, child.first_fill_at or now, now)
 
     def end(self, parent: Parent, child: Child, outcome: OrderOutcome, now: datetime) -> None:
         """Give an order its one outcome, and end its parent where the plan is done, over, or fits no more."""
@@ -94,11 +100,13 @@ class OrderEnds:
         self._orders.drop(parent)
         trade = self._books.trade(parent.trade)
         if parent.is_repair:
-            self._repaired(parent, end, now)
+            self._record_repair(parent, end.value, parent.structure.symbols[0], parent.started, now)
         if trade.state.is_end:
             return
         if parent.is_opening:
-            self._drive(parent.trade, _OPENING_ENDS.get(end, Trigger.CANCELLED), now)
+            # An addition that came to nothing leaves the trade as it was.
+            known = parent.purpose is Purpose.OPEN or end is ParentEnd.FILLED
+            self._drive(parent.trade, _OPENING_ENDS.get(end, Trigger.CANCELLED) if known else Trigger.CANCELLED, now)
         elif trade.is_flat:
             self._drive(parent.trade, Trigger.FLAT, now)
         elif parent.is_repair:
@@ -109,13 +117,14 @@ class OrderEnds:
         elif end is ParentEnd.NO_FILL and parent.ladder is Ladder.TARGET and not parent.done_units:
             self._drive(parent.trade, Trigger.CANCELLED, now)
 
-    def _repaired(self, parent: Parent, end: ParentEnd, now: datetime) -> None:
+    def _record_repair(self, parent: Parent, stage: str, symbol: str, since: datetime, now: datetime) -> None:
+        uncovered_s = max(0, round((now - since).total_seconds()))
         self._ledger.append(
             Kind.REPAIR,
             parent.strategy,
             now,
             trade=parent.trade,
-            stage=end.value,
-            symbol=parent.structure.symbols[0],
-            uncovered_s=round((now - parent.started).total_seconds()),
+            stage=stage,
+            symbol=symbol,
+            uncovered_s=uncovered_s,
         )

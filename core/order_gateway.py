@@ -23,7 +23,7 @@ from core.market import MarketSnapshot
 from core.net_quote import PriceLadder
 from core.order_ends import Drive, OrderEnds
 from core.order_maker import Draft, OrderMaker
-from core.order_sender import OrderSender, StateOf
+from core.order_sender import Guard, OrderSender, StateOf
 from core.ports import Broker
 from core.reasons import Reason
 from core.report_desk import ReportDesk
@@ -31,7 +31,7 @@ from core.settings import OrderSettings
 from core.trade_machine import TradeState, Trigger
 from core.trades import Trade
 from core.vocabulary import BrokerEvent, Intent, Ladder, OrderOutcome, Purpose, TradingState
-from core.working_orders import Child, OrderState, Parent, ParentEnd, WorkingOrders
+from core.working_orders import Child, OrderState, Parent, ParentEnd, Style, WorkingOrders
 
 _FITS_NO_MORE = frozenset({Reason.DENIED_NOT_REDUCING, Reason.DENIED_SIZE})
 """A closing that is denied so was planned on holdings that are no more: it ends, and is planned anew."""
@@ -124,7 +124,7 @@ class OrderGateway:
             outcome = child.verdict() if child.outcome is None else None
         if outcome is not None:
             self._ends.end(parent, child, outcome, now)
-        elif child.outcome is None and child.filled and parent.is_opening:
+        elif child.outcome is None and child.filled and parent.purpose is Purpose.OPEN:
             self._drive(parent.trade, Trigger.PART if child.is_balanced else Trigger.LEG, now)
 
     def watch(self, now: datetime, *, in_step: bool) -> None:
@@ -143,7 +143,7 @@ class OrderGateway:
             if self._is_torn(child, now, in_step=in_step):
                 self.query(child.id, now)
                 if child.outcome is None and not child.is_balanced:
-                    child.is_broken = True
+                    self._ends.tear(parent, child, now)
                     self._stop(parent, now)
 
     def _is_overdue(self, child: Child, now: datetime) -> bool:
@@ -187,6 +187,19 @@ class OrderGateway:
         )
         self._orders.add(parent)
 
+    def begin(self, parent: Parent) -> None:
+        """Start working a parent that its owner has planned; INTENT and the allowing VERDICT stand in the ledger."""
+        self._orders.add(parent)
+
+    def stop(self, parent: Parent, now: datetime) -> None:
+        """Stop a parent: its order is cancelled, and when that is confirmed it ends."""
+        if not parent.stopping:
+            self._stop(parent, now)
+
+    def guard(self, strategy: str, guard: Guard) -> None:
+        """Let a book judge each of its own orders once more when they are final."""
+        self._sender.guards[strategy] = guard
+
     def next_intent_id(self, trade: str, purpose: Purpose) -> str:
         return self._maker.next_intent_id(trade, purpose)
 
@@ -226,6 +239,9 @@ class OrderGateway:
             return
         if parent.is_repair and not self._books.uncovered(parent.trade).get(parent.structure.symbols[0]):
             self._stop(parent, now)  # its cover has come by itself
+            return
+        if parent.style is Style.MARKET and child is None and parent.children >= self._settings.children_per_parent:
+            self._ends.finish(parent, ParentEnd.CHILDREN_USED, now)  # its owner begins the next one, reconciled
             return
         if now >= parent.next_step_at:
             self._take_step(parent, child, snapshot)
@@ -275,7 +291,7 @@ class OrderGateway:
         parent.children += 1
         parent.advance(self._settings.ladder_step_s, now)
         self._desk.register(parent, child)
-        if first and parent.is_opening:
+        if first and parent.purpose is Purpose.OPEN:
             self._drive(parent.trade, Trigger.SENT, now)
         self._desk.extend(self._broker.send(draft.request))
         self.fold(now)
@@ -351,9 +367,9 @@ class OrderGateway:
                 self._stop(parent, now)
 
     def cancel_all(self, now: datetime) -> None:
-        """Cancel everything at work; allowed in every phase."""
+        """Cancel everything at work but what waits for the auction's word; allowed in every phase."""
         for parent in self._orders:
-            if not parent.stopping:
+            if not parent.stopping and not (parent.style is Style.ON_CLOSE and now < parent.ladder_end):
                 self._stop(parent, now)
 
     # --------------------------------------------------------------------------------- after a doubt, after a restart

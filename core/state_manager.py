@@ -153,7 +153,7 @@ class StateManager:
     def _standing(self, trade: Trade) -> Standing:
         return Standing(
             balance=trade.balance,
-            covered=trade.uncovered_since is None,
+            covered=_is_mended(trade),
             at_work=bool(self._books.working_orders(trade.id)),
             asked_before=trade.deadlines_passed > 0,
             repaired=trade.repairs > 0,
@@ -249,7 +249,7 @@ class StateManager:
             return Trigger.FLAT
         if state in LIVING and state is not TradeState.SETTLING and self._has_expired(trade, snapshot):
             return Trigger.EXPIRED
-        if state is TradeState.REPAIRING and trade.uncovered_since is None:
+        if state is TradeState.REPAIRING and _is_mended(trade):
             return Trigger.BALANCED
         return Trigger.DEADLINE if trade.deadline is not None and now >= trade.deadline else None
 
@@ -331,6 +331,13 @@ class StateManager:
             if name in body["parts"]:
                 part.restore(body["parts"][name])
         return tuple(missing)
+
+
+def _is_mended(trade: Trade) -> bool:
+    """Whether a repair has left a trade: nothing uncovered, and a whole unit. Half a condor is no condor, its exits do
+    not fit it: the deadline of the repair closes it.
+    """
+    return trade.uncovered_since is None and trade.units > 0
 
 
 def _as_meant(trade: Trade, trigger: Trigger) -> Trigger:

@@ -66,7 +66,7 @@ class Balance(StrEnum):
 class Standing:
     """What the machine looks at besides the state: the books' view of one trade.
 
-    covered: no sold contract lacks its cover; at_work: an order of the trade has no end yet; asked_before: the deadline
+    covered: no sold contract lacks its cover, and a whole unit is held; at_work: an order of the trade has no end yet; asked_before: the deadline
     of this state has passed once already; repaired: it has been in REPAIRING before.
     """
 
@@ -87,7 +87,7 @@ class Look(StrEnum):
     """Settle once no order works; until then stay, and freeze when the cancel is not confirmed by the next deadline."""
 
     COVERED = "COVERED"
-    """Leave REPAIRING when no short lacks its cover."""
+    """Leave REPAIRING when no short lacks its cover and a whole unit is held."""
 
     REPAIR_ONCE = "REPAIR_ONCE"
     """Repair the first time; afterwards stay and go on leaving."""

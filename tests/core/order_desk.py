@@ -5,7 +5,7 @@ and the quotes are told what to do, and a step is a minute.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -130,12 +130,21 @@ class OrderDesk(Desk):
 
     # -------------------------------------------------------------------------------------------------------- the step
 
-    def step(self) -> None:
-        """Let the market work to the next minute, then run the stages of a step that concern orders."""
+    def step(self, meanwhile: Callable[[], object] | None = None) -> None:
+        """Let the market work to the next minute, then run the stages of a step that concern orders.
+
+        meanwhile: what happens at the broker in that minute; its reports carry the minute's end, as in LEAN.
+        """
         self.now += MINUTE
         self.broker.now = self.now
+        if meanwhile is not None:
+            meanwhile()
         self.broker.minute()
         self.stages()
+
+    def step_with_fill(self, **how: Any) -> None:
+        """Step through a minute in which the youngest order fills: `FakeBroker.fill` says how."""
+        self.step(lambda: self.broker.fill(**how))
 
     def stages(self) -> None:
         view = self.view()

@@ -82,14 +82,16 @@ def test_a_repair_ends_when_every_short_is_covered(world: Lifecycle) -> None:
     assert trade.state == "CLOSED"  # nothing is left of it
 
 
-def test_a_spare_long_alone_needs_no_repair(world: Lifecycle) -> None:
+def test_a_spare_long_alone_is_no_trade_and_leaves_with_the_deadline_of_its_repair(world: Lifecycle) -> None:
     trade, order = world.entering(condor())
     world.fill_legs(trade, order, only=1)
     world.end(trade, order, "CANCELLED", filled=0, left=1)
     world.state.drive(trade.id, T.CANCELLED, world.now)
-    assert trade.state == "REPAIRING"
     world.step()
-    assert trade.state == "OPEN"
+    assert trade.state == "REPAIRING"
+    world.wait(seconds=60)
+    world.step()
+    assert trade.state == "EXITING"
 
 
 # ------------------------------------------------------------------------------------------------- exits that must wait
@@ -114,6 +116,7 @@ def test_an_exit_that_waited_through_a_repair_is_still_due(world: Lifecycle) -> 
     world.end(trade, order, "CANCELLED", filled=0, left=1)
     world.state.drive(trade.id, T.CANCELLED, world.now)
     assert trade.state == "REPAIRING"
+    world.wait(seconds=60)
     world.step()
     assert trade.state == "EXITING"
 
