@@ -220,6 +220,7 @@ class DataApi:
         canonical = symbol if symbol.is_canonical() else Symbol.canonical_option(symbol)
         engine = self._embedded_engine
         table = History(engine.source, engine.clock.zone).option_chain(canonical, engine.clock.utc)
+        engine.history_points += table is not None  # LEAN counts the whole file as one
         today = engine.clock_of(engine.hours_of(canonical)).local(engine.clock.utc).date()
         return UniverseChain(canonical, table, today)
 
@@ -273,6 +274,11 @@ class HistoryRequest:
         return each if isinstance(each, Symbol) else self._embedded_engine.securities[each].symbol
 
     def _one(self, symbol: Symbol, rest: Sequence[Any], keywords: dict[str, Any]) -> HistoryBars:
+        found = self._read(symbol, rest, keywords)
+        self._embedded_engine.history_points += len(found)
+        return found
+
+    def _read(self, symbol: Symbol, rest: Sequence[Any], keywords: dict[str, Any]) -> HistoryBars:
         engine = self._embedded_engine
         security = engine.securities.find(symbol)
         fill_forward = keywords.pop("fill_forward", None)

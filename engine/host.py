@@ -237,7 +237,7 @@ class Host:
             runtime_statistics=dict(engine.runtime_statistics),
             summary_statistics=dict(engine.summary_statistics),
             logs=tuple(engine.logs),
-            data_points=loop.data_points,
+            data_points=loop.data_points + engine.history_points,
             engine_s=self._engine_s,
             algorithm_s=loop.algorithm_s,
             object_store=engine.object_store.contents(),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from engine.algorithm import QCAlgorithm, SecurityChanges
 from engine.clock import MINUTE_OFFSETS, MINUTES_PER_DAY, Zone
 from engine.corporate_events import DayEvents
+from engine.data_points import points_until
 from engine.enums import AlgorithmStatus, DelistingType
 from engine.hooks import HookCaller
 from engine.margin_calls import MarginCalls
@@ -52,6 +53,7 @@ class Loop:
         self.equity: list[EquityPoint] = []
         self.is_finished = False
         self._is_started = False
+        self._counted_day = self._last_minute = 0
         self._universe = UniverseKeeper(engine)
         self._margin = MarginCalls(engine, algorithm, self.call)
         self._warm_up = WarmUp(engine)
@@ -177,6 +179,9 @@ class Loop:
         if self.is_finished:
             return
         self.is_finished = True
+        plan = engine.feed.plan
+        if plan is not None and plan.ordinal != self._counted_day:
+            self.data_points += points_until(plan, self._last_minute)
         if engine.run_time_error is None:
             self.call("OnEndOfAlgorithm", self._algorithm.on_end_of_algorithm)
         self.sample()
@@ -231,6 +236,7 @@ class Loop:
     def _close_day(self, ordinal: int) -> None:
         plan = self._engine.feed.plan
         if plan is not None and plan.ordinal == ordinal:
+            self._counted_day = ordinal
             self.data_points += plan.data_points
             for stream in plan.streams:
                 stream.security.catch_up()
@@ -263,6 +269,7 @@ class Loop:
         engine = self._engine
         plan = engine.feed.plan
         assert plan is not None
+        self._last_minute = minute
         clock = engine.clock
         clock.set_utc(utc)
         clock.stamp = ordinal * MINUTES_PER_DAY + minute

@@ -13,10 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from engine.clock import MINUTES_PER_DAY
 from engine.enums import DataNormalizationMode, OrderStatus, OrderType, Resolution, SecurityType
 from engine.errors import EngineError
 from engine.models.views import plain
 from engine.orders import GroupOrderManager, Order, OrderProperties, TimeInForce, TimeInForceKind
+from engine.state import SEEDED_DAYS
 from engine.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -118,6 +120,8 @@ def _security(engine: EngineState, symbol: Symbol) -> Security:
         _security(engine, symbol.underlying)
     mode = DataNormalizationMode.RAW
     subscription = engine.make_subscription(symbol, Resolution.MINUTE, False, False, mode)
+    if symbol.security_type.is_option:
+        subscription.since -= SEEDED_DAYS * MINUTES_PER_DAY  # a holding is priced, whenever it was last quoted
     security = engine.create_security(symbol, subscription)
     security.is_tradable = symbol.security_type is not SecurityType.INDEX
     engine.subscribe(security)

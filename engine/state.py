@@ -64,6 +64,10 @@ class RunError:
     text: str
     traceback: str
 
+# How far back live LEAN finds a price for a security, at least: a process may be started on the last day of a long
+# weekend, and what expired before it is settled at the underlying's last price.
+SEEDED_DAYS: Final = 5
+
 
 class EngineState:
     """The world of one run.  The algorithm holds it as its engine; nothing here is LEAN API."""
@@ -126,6 +130,7 @@ class EngineState:
         self.maximum_orders = 10_000
         # Securities whose expiries and corporate events the loop has not noted yet.
         self.newly_subscribed: list[Security] = []
+        self.history_points = 0
         self.pending_added: list[Security] = []
         self.pending_removed: list[Security] = []
         self.algorithm: QCAlgorithm | None = None
@@ -231,6 +236,8 @@ class EngineState:
         since = self.now_stamp()
         if self.live_mode:
             since -= since % MINUTES_PER_DAY  # live, LEAN seeds prices: what came earlier today is known
+            if not symbol.security_type.is_option:
+                since -= SEEDED_DAYS * MINUTES_PER_DAY
         return Subscription(
             resolution, fill_forward, extended, normalization, trades=True, quotes=has_quotes, since=since
         )

@@ -70,7 +70,7 @@ class TradingApi:
                         "MarketOnOpen orders to fill at the next market open."
                     )
                 return ticket
-            if not engine.live_mode and security.subscription.resolution is Resolution.DAILY:
+            if not (engine.live_mode or engine.is_warming_up) and security.subscription.resolution is Resolution.DAILY:
                 late = is_market_on_close_too_late(security, engine.clock.utc)
                 convert = self.market_on_open_order if late else self.market_on_close_order
                 return convert(symbol, quantity, asynchronous, tag, order_properties)

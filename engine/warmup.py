@@ -37,10 +37,16 @@ class WarmUp:
         resolution = engine.warmup_resolution or engine.settings.warmup_resolution
         for security in engine.feed.subscribed.values():
             security.restart(stamp)
-            if resolution is Resolution.DAILY and not security.type.is_option:
-                self._resolutions[security] = security.subscription.resolution
-                security.subscription.resolution = Resolution.DAILY
+        if resolution is Resolution.DAILY:
+            self._be_daily()
         return clock.new_york.local(clock.utc).date()
+
+    def _be_daily(self) -> None:
+        """Subscribe by the day until the warm-up is over; what a chain adds meanwhile follows its canonical."""
+        engine = self._engine
+        for security in (*engine.feed.subscribed.values(), *engine.canonicals.values()):
+            self._resolutions[security] = security.subscription.resolution
+            security.subscription.resolution = Resolution.DAILY
 
     def ends_before(self, utc: datetime) -> bool:
         """Whether the end of the warm-up has no slice of its own and must be announced before one at `utc`."""
@@ -51,7 +57,13 @@ class WarmUp:
         return self._engine.is_warming_up and self._engine.clock.utc >= self.end_utc
 
     def finish(self) -> None:
-        self._engine.is_warming_up = False
+        engine = self._engine
+        engine.is_warming_up = False
+        if self._resolutions:
+            for added in engine.feed.subscribed.values():
+                canonical = engine.canonicals.get(added.symbol.canonical) if added.type.is_option else None
+                if canonical is not None and added not in self._resolutions:
+                    self._resolutions[added] = self._resolutions[canonical]
         for security, resolution in self._resolutions.items():
             security.catch_up()
             security.subscription.resolution = resolution
@@ -64,6 +76,17 @@ class WarmUp:
         left = engine.warmup_bars
         local = security.clock.local(engine.clock.utc)
         day = datetime(local.year, local.month, local.day)
+        new_york = engine.clock.new_york
+        if not is_daily and security.hours.is_date_open(day):
+            # Where the exchange's clock is behind ours, its session of yesterday is still today's.
+            session = security.hours.session(day)
+            assert session is not None
+            opened = new_york.utc(day) + MINUTE_OFFSETS[session.open_minute]
+            passed = int((engine.clock.utc - opened).total_seconds() // 60)
+            length = min(max(passed, 0), session.close_minute - session.open_minute)
+            if 0 < left <= length:
+                return day + MINUTE_OFFSETS[session.open_minute + length - left]
+            left -= length
         while left > 0:
             day = security.hours.get_previous_trading_day(day)
             session = security.hours.session(day)
@@ -72,4 +95,4 @@ class WarmUp:
             if left <= length and not is_daily:
                 return day + MINUTE_OFFSETS[session.close_minute - left]
             left -= length
-        return day
+        return engine.clock.zone.local(security.clock.utc(day))

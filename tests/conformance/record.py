@@ -1,0 +1,32 @@
+"""Record what LEAN does: `python -m tests.conformance.record [CASE ...]`, all cases without a name.
+
+To be run when a case is added or changed, or when LEAN has changed; what then differs in the engine, the tests say.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.conformance.cases import CASES
+from tests.conformance.harness import run_on_lean
+from tests.conformance.lab_market import write_lab_market
+from tools.lean_launcher import find_installation
+
+
+def main(names: list[str]) -> None:
+    installation = find_installation()
+    with tempfile.TemporaryDirectory(prefix="bulkhead-lab-") as folder:
+        data = write_lab_market(Path(folder) / "data")
+        for case in CASES:
+            if names and case.name not in names:
+                continue
+            outcome = run_on_lean(case, data, Path(folder) / case.name, installation)
+            case.recording.parent.mkdir(exist_ok=True)
+            case.recording.write_text(outcome.as_json(), encoding="utf-8")
+            print(f"{case.name}: {outcome.status}, {len(outcome.notes)} notes", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
