@@ -30,7 +30,7 @@ from engine.object_store import Flush
 from engine.orders import Order
 from tests.world import FRIDAY, MAIN, World
 
-MORNING = time(9, 20)
+MORNING = datetime.combine(FRIDAY, time(9, 20))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,12 @@ class PaperRun:
         self.store = self.folder / "store"
         self.broker_file = self.folder / "broker.json"
         self.hosts: list[Host] = []
-        self.died_at: list[time] = []
+        self.died_at: list[datetime] = []
 
     # ------------------------------------------------------------------------------------------------------ processes
 
-    def start(self, at: time = MORNING, **job: Any) -> Host:
-        """Start a process at a time of the day."""
+    def start(self, at: datetime = MORNING, **job: Any) -> Host:
+        """Start a process."""
         parameters = {
             "account.start_cash_usd": repr(self.cash),
             "run.start": self.day.isoformat(),
@@ -103,9 +103,9 @@ class PaperRun:
             EngineJob(
                 main=MAIN,
                 source=self.source,
-                start=self.day,
+                start=at.date(),
                 end=self.monday,
-                start_time=at,
+                start_time=at.time(),
                 parameters=parameters,
                 object_store=self.store,
                 flush=self.flush,
@@ -124,27 +124,26 @@ class PaperRun:
         host = host or self.start()
         host.advance(until=datetime.combine(self.day, time.fromisoformat(clock)))
         self._check(host)
-        self.died_at.append(host.time.time())
+        self.died_at.append(host.time)
         return host
 
-    def die_at_event(self, number: int, at: time = MORNING) -> bool:
+    def die_at_event(self, number: int, at: datetime = MORNING) -> bool:
         """Start a process that dies at its n-th broker event; returns whether it came to that."""
         host = self.start(at, death_at_event=number)
         try:
             host.advance(until=datetime.combine(self.monday, time(9, 5)))
         except SimulatedDeath:
-            self.died_at.append(host.time.time())
+            self.died_at.append(host.time)
             return True
         self._check(host)
         host.finish()
         return False
 
-    def live_on(self, host: Host | None = None) -> PaperRun:
-        """Start again in the minute of the last death and live to the end: exits, close, settlement in the night, and
-        the first steps of the next session.
+    def live_on(self, at: datetime | None = None) -> PaperRun:
+        """Start again, in the minute of the last death unless told, and live to the end: exits, close, settlement in
+        the night, and the first steps of the next session.
         """
-        if host is None:
-            host = self.start(_next_minute(self.died_at[-1]))
+        host = self.start(_next_minute(self.died_at[-1]) if at is None else at)
         self.live_out(host)
         return self
 
@@ -223,11 +222,9 @@ def _tag(order: Order) -> str:
     return (order.tag or "").split(" ")[0]
 
 
-def _next_minute(moment: time) -> time:
+def _next_minute(moment: datetime) -> datetime:
     """A minute that has begun is over before another process stands."""
-    if moment.second == 0:
-        return moment
-    return (datetime.combine(FRIDAY, moment).replace(second=0) + timedelta(minutes=1)).time()
+    return moment if moment.second == 0 else moment.replace(second=0) + timedelta(minutes=1)
 
 
 # ------------------------------------------------------------------------------------------------------------ the laws
