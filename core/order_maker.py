@@ -15,17 +15,19 @@ from core.order_checks import collar_room
 from core.ports import OrderRequest, OrderType, TimeInForce
 from core.settings import OrderSettings
 from core.vocabulary import Leg, OrderLeg, Purpose, Structure, StructureName
-from core.working_orders import Parent
+from core.working_orders import Parent, Style
 from helpers.tick_grid import in_our_favour
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An order that is not sent yet, the legs of one unit of it, and the net quote that it was priced by."""
+    """An order that is not sent yet, the legs of one unit of it, and the net quote that it was priced by; None for one
+    without a price.
+    """
 
     request: OrderRequest
     structure: Structure
-    net: NetQuote
+    net: NetQuote | None
 
 
 class OrderMaker:
@@ -58,6 +60,8 @@ class OrderMaker:
 
     def make(self, parent: Parent, snapshot: MarketSnapshot) -> Draft | None:
         """Return the order of the present ladder step, None where no price can be made now."""
+        if parent.style in (Style.MARKET, Style.ON_CLOSE):
+            return Draft(self._unpriced(parent), parent.structure, None)
         for structure, units in self._candidates(parent):
             net = self._net(parent, structure, snapshot)
             cash = None if net is None else self._cash(parent, structure, net)
@@ -65,11 +69,30 @@ class OrderMaker:
                 return Draft(self._request(parent, structure, units, cash), structure, net)
         return None
 
+    def _order(self, parent: Parent) -> str:
+        attempt = self._attempts[(parent.trade, parent.purpose)] + 1
+        return f"{self._run}|{parent.trade}|{parent.purpose.value}|{attempt}"
+
+    def _unpriced(self, parent: Parent) -> OrderRequest:
+        """Return a market order of shares: now, or at the close.
+
+        The engine lets a DAY order expire at the close before it fills one for the auction, so that one is GTC.
+        """
+        (leg,) = parent.structure.legs
+        at_close = parent.style is Style.ON_CLOSE
+        return OrderRequest(
+            order=self._order(parent),
+            type=OrderType.MARKET_ON_CLOSE if at_close else OrderType.MARKET,
+            tif=TimeInForce.GTC if at_close else TimeInForce.DAY,
+            legs=(OrderLeg(leg.instrument, leg.ratio * parent.remaining),),
+            units=parent.remaining,
+            net_cash=None,
+        )
+
     def _request(self, parent: Parent, structure: Structure, units: int, cash: float) -> OrderRequest:
         legs = tuple(OrderLeg(leg.instrument, leg.ratio * units) for leg in structure.legs)
-        attempt = self._attempts[(parent.trade, parent.purpose)] + 1
         return OrderRequest(
-            order=f"{self._run}|{parent.trade}|{parent.purpose.value}|{attempt}",
+            order=self._order(parent),
             type=OrderType.LIMIT if len(legs) == 1 else OrderType.COMBO_LIMIT,
             tif=TimeInForce.DAY,
             legs=legs,
@@ -78,6 +101,8 @@ class OrderMaker:
         )
 
     def _cash(self, parent: Parent, structure: Structure, net: NetQuote) -> float | None:
+        if parent.style is Style.FIXED:
+            return parent.floor_cash
         if parent.is_repair:
             # On a clock of minute bars the collar opens to its full width at once, or sixty seconds could not be kept.
             worst = net.natural - collar_room(net.natural, structure.tick, self._settings)

@@ -26,6 +26,9 @@ from core.working_orders import Child, Parent
 StateOf = Callable[[str, Iterable[str]], tuple[TradingState, bool]]
 """(strategy, symbols) -> the trading state that concerns them now, and whether a halt wants everything closed."""
 
+Guard = Callable[[Parent, OrderRequest, MarketSnapshot], Verdict]
+"""A book's own last word on each of its final orders."""
+
 _LAST_SEND: Final = timedelta(seconds=30)
 """So long before the close nothing is sent any more: it could not be cancelled in time."""
 
@@ -40,6 +43,7 @@ class OrderSender:
         self._maker = maker
         self._throttle = Throttle(settings)
         self.state_of: StateOf = lambda _strategy, _symbols: (TradingState.HALTED, False)
+        self.guards: dict[str, Guard] = {}
 
     def open_session(self) -> None:
         self._throttle.open_session()
@@ -58,6 +62,8 @@ class OrderSender:
             verdict = Verdict.refuse(Reason.THROTTLED)
         else:
             verdict = judge_order(draft.request, self._facts(parent, draft, working), self._settings)
+        if verdict.allowed and (guard := self.guards.get(parent.strategy)) is not None:
+            verdict = guard(parent, draft.request, snapshot)
         if verdict.allowed:
             return None
         parent.refused = True

@@ -160,6 +160,21 @@ class ParentEnd(StrEnum):
     CHILDREN_USED = "CHILDREN_USED"
 
 
+class Style(StrEnum):
+    """How a parent is worked: along its ladder; by one limit that never moves; by market orders, or by one at the
+    closing auction (shares only).
+    """
+
+    LADDER = "LADDER"
+    FIXED = "FIXED"
+    MARKET = "MARKET"
+    ON_CLOSE = "ON_CLOSE"
+
+
+_SLOW_AFTER = 4
+"""From this child on a parent of market orders takes every second step."""
+
+
 @dataclass(slots=True)
 class Parent:
     """One intent at work: a structure, its approved units, the ladder and where on it we are.
@@ -190,6 +205,7 @@ class Parent:
     replacing: bool = False
     leg_wise: bool = False
     was_rejected: bool = False
+    style: Style = Style.LADDER
 
     @property
     def trade(self) -> str:
@@ -232,8 +248,10 @@ class Parent:
     def advance(self, step_s: int, now: datetime) -> None:
         """Go one step on. Steps keep the grid on which the ladder began, also when a confirmation took some seconds."""
         self.step += 1
-        following = self.next_step_at + timedelta(seconds=step_s)
-        self.next_step_at = following if following > now else now + timedelta(seconds=step_s)
+        slow = self.style is Style.MARKET and self.children >= _SLOW_AFTER
+        step = timedelta(seconds=step_s * (2 if slow else 1))
+        following = self.next_step_at + step
+        self.next_step_at = following if following > now else now + step
 
 
 class WorkingOrders:
