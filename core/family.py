@@ -138,3 +138,21 @@ class SizeVerdict:
     reason: Reason
     bounds: Mapping[str, int] = field(default_factory=dict)
     detail: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the principles look at.
+
+    cash counts what is settled and what is not; quantities by family symbol, all books together; opening the symbols
+    that openings at work may still bring; opens_sent and opens_filled those of this bar; working the family orders at
+    work, whatever they are for; is_over tells that the session has ended long enough for everything to be gone.
+    """
+
+    cash_u6: int
+    quantities: Mapping[str, int] = field(default_factory=dict)
+    opening: frozenset[str] = frozenset()
+    opens_sent: int = 0
+    opens_filled: int = 0
+    working: int = 0
+    is_over: bool = False

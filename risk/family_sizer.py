@@ -57,6 +57,10 @@ class FamilySizer:
         weight = self._settings.weight(leverage_of(target))
         return weight * facts.scale * self._settings.sleeve_fraction * facts.equity_usd
 
+    def limit_price(self, ask: float) -> float:
+        """Return the most that an opening pays: a collar above the ask, up to the tick."""
+        return in_our_favour(ask * (1.0 + self._settings.open_collar_fraction), _TICK)
+
     def size(self, target: FamilyTarget, facts: SizingFacts) -> SizeVerdict:
         """Return the shares of target to buy: all of them from CASH, what is missing where it is held already."""
         unknown = self._unknown(facts)
@@ -66,7 +70,7 @@ class FamilySizer:
         assert value is not None
         assert facts.quote.ask is not None
         assert facts.quote.bid is not None
-        price = in_our_favour(facts.quote.ask * (1.0 + self._settings.open_collar_fraction), _TICK)
+        price = self.limit_price(facts.quote.ask)
         held_value = facts.held * facts.quote.bid
         if facts.held and self._gap(held_value, value, facts) >= 0:
             return SizeVerdict(0, price, Reason.BELOW_BAND)

@@ -8,13 +8,13 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from core.errors import StateError
-from core.family import BOOK, SYMBOLS, Side, side_of
+from core.family import BOOK, SYMBOLS, Side, Standing, side_of
 from core.ledger_kinds import Kind
 from core.market import Session
 from core.reasons import Reason
@@ -40,24 +40,6 @@ class Principle(StrEnum):
     def needs_operator(self) -> bool:
         """Whether a halt for it ends only by the operator's word."""
         return self in (Principle.P1, Principle.P2, Principle.P4)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the principles look at.
-
-    cash counts what is settled and what is not; quantities by family symbol, all books together; opening the symbols
-    that openings at work may still bring; opens_sent and opens_filled those of this bar; working the family orders at
-    work, whatever they are for; is_over tells that the session has ended long enough for everything to be gone.
-    """
-
-    cash_u6: int
-    quantities: Mapping[str, int] = field(default_factory=dict)
-    opening: frozenset[str] = frozenset()
-    opens_sent: int = 0
-    opens_filled: int = 0
-    working: int = 0
-    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +129,6 @@ class Utilisation:
         self._minutes = 0
 
     def observe(self, held_usd: float, target_usd: float) -> None:
-        """Take a minute in which a target was wanted, without refusal and without another bound than its value."""
         if target_usd > 0:
             self._sum += held_usd / target_usd
             self._minutes += 1
@@ -172,7 +153,7 @@ class PrincipleMonitor:
         self._open: set[tuple[Principle, str]] = set()
         self._halted_by: dict[Principle, date] = {}
         self._resume_given = False
-        self.utilisation = Utilisation()
+        self._utilisation = Utilisation()
 
     @property
     def is_halted(self) -> bool:
@@ -202,9 +183,13 @@ class PrincipleMonitor:
         self._open = set(found)
         return self._tell(fresh, day)
 
+    def use(self, held_usd: float, target_usd: float) -> None:
+        """Take a minute in which a target was wanted, nothing refused it and no other bound than its value held."""
+        self._utilisation.observe(held_usd, target_usd)
+
     def close_session(self, day: date) -> tuple[Note, ...]:
         """Judge the session's utilisation; returns its records."""
-        found = self.utilisation.close()
+        found = self._utilisation.close()
         return () if found is None else self._tell([found], day)
 
     def _tell(self, found: list[Breach], day: date) -> tuple[Note, ...]:

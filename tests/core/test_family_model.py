@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.family import BOOK, SYMBOLS, FamilyView, SizeVerdict, SizingFacts, Trail, side_of
+from core.family import BOOK, SYMBOLS, FamilyView, SizeVerdict, SizingFacts, Standing, Trail, side_of
 from core.family_reconciler import FamilyHoldings, FamilyOrder, FamilyWorking, reconcile
 from core.market import Quote, QuoteVerdict
 from core.reasons import Reason
@@ -24,7 +24,7 @@ from core.settings_etf import EtfRotationSettings
 from core.signal import Reading
 from core.vocabulary import FamilyTarget, Purpose, SessionPhase
 from risk.family_sizer import FamilySizer
-from risk.principles import Breach, Principle, Standing, breaches
+from risk.principles import Breach, Principle, breaches
 from strategies.etf_rotation import AllocationPolicy
 from tests.core.family_ledger import FamilyLedger
 

@@ -7,12 +7,13 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from core.errors import StateError
+from core.family import Standing
 from core.ledger_kinds import Kind, plain
 from core.market import Session
 from core.rules import Note
 from core.settings_etf import EtfRotationSettings
 from core.vocabulary import Disposition, Scope, TradingState
-from risk.principles import Principle, PrincipleMonitor, Standing, Utilisation, breaches
+from risk.principles import Principle, PrincipleMonitor, Utilisation, breaches
 
 DAY = date(2025, 10, 28)
 TOMORROW = DAY + timedelta(days=1)
@@ -143,7 +144,7 @@ def test_a_restart_remembers_the_halt() -> None:
 def test_p6_a_sleeve_that_is_wanted_and_not_used_is_told_at_the_close(share: float, is_told: bool) -> None:
     monitor = PrincipleMonitor(EtfRotationSettings())
     for _ in range(60):
-        monitor.utilisation.observe(share * 30_000, 30_000)
+        monitor.use(share * 30_000, 30_000)
     assert bool(told(monitor.close_session(DAY))) is is_told
     assert not monitor.is_halted
 

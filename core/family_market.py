@@ -1,0 +1,125 @@
+"""Minutes of the family's shares: the bars that the signal reads, usual volumes, halts and unexplained gaps.
+
+Only real regular-hours minutes count.  What a session has shown is remembered for that session; a process that starts
+in the middle of one reads the rest from history.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from statistics import median
+
+from core.family import SIGNAL_SYMBOL, SYMBOLS
+from core.market import Bar, MarketSnapshot, Session
+from core.ports import MarketFeed, RawBar
+from core.reasons import Reason
+from core.settings_etf import EtfRotationSettings
+from core.signal import MissingBar, SignalBar
+from core.vocabulary import Verdict
+
+_MINUTE = timedelta(minutes=1)
+
+
+class FamilyMarket:
+    """Looks at every step once."""
+
+    def __init__(self, settings: EtfRotationSettings, feed: MarketFeed) -> None:
+        self._settings = settings
+        self._feed = feed
+        self._session: Session | None = None
+        self._seen = 0
+        self._volumes: dict[str, deque[float]] = {}
+        self._opens: dict[str, float] = {}
+        self._splits: dict[str, float] = {}
+
+    def open_session(self, session: Session) -> None:
+        self._session = session
+        self._seen = 0
+        self._volumes = {symbol: deque(maxlen=self._settings.volume_bars) for symbol in SYMBOLS}
+        self._opens = {}
+
+    def split(self, symbol: str, num: int, den: int) -> None:
+        """Remember a split that was announced since the last close."""
+        self._splits[symbol] = num / den
+
+    def close_session(self) -> None:
+        self._splits = {}
+
+    def observe(self, snapshot: MarketSnapshot) -> tuple[SignalBar | MissingBar, ...]:
+        """Return the minutes for the signal that have ended since the last call, in order; none outside the session."""
+        session, now = snapshot.session, snapshot.time
+        if not session.open < now <= session.close:
+            return ()
+        number = _number(session, now)
+        if number <= self._seen:
+            return ()
+        bars = {symbol: bar for symbol in SYMBOLS if (bar := _fresh(snapshot, symbol)) is not None}
+        past = self._past(session, number) if number > self._seen + 1 else []
+        for symbol, bar in bars.items():
+            self._count(symbol, bar)
+        self._seen = number
+        found = bars.get(SIGNAL_SYMBOL)
+        present = MissingBar(now, number) if found is None else _signal_bar(found, now, number)
+        return (*past, present)
+
+    def _past(self, session: Session, number: int) -> list[SignalBar | MissingBar]:
+        """Return the minutes before this one that no step has seen, from history."""
+        first = self._seen + 1
+        found: dict[int, SignalBar | MissingBar] = {}
+        for symbol in SYMBOLS:
+            for raw in self._feed.minute_history(symbol, session.open):
+                minute = _number(session, raw.end)
+                if first <= minute < number:
+                    self._count(symbol, raw)
+                    if symbol == SIGNAL_SYMBOL:
+                        found[minute] = _signal_bar(raw, raw.end, minute)
+        return [
+            found.get(minute) or MissingBar(session.open + minute * _MINUTE, minute) for minute in range(first, number)
+        ]
+
+    def _count(self, symbol: str, bar: Bar | RawBar) -> None:
+        self._opens.setdefault(symbol, bar.open)
+        self._volumes[symbol].append(bar.volume)
+
+    def median_volume(self, symbol: str) -> float | None:
+        """Return the median volume of the last minutes of this session, None while there are too few."""
+        volumes = self._volumes.get(symbol, ())
+        return float(median(volumes)) if len(volumes) >= self._settings.volume_bars else None
+
+    def is_halted(self, symbol: str, snapshot: MarketSnapshot) -> bool:
+        """Whether the symbol is said to be halted, or has had no fresh quote for too long."""
+        return symbol in snapshot.halted or snapshot.quote(symbol).age_s > self._settings.halt_age_s
+
+    def refusal(self, symbol: str, snapshot: MarketSnapshot) -> Verdict | None:
+        """Return why this symbol may not be opened now."""
+        if self.is_halted(symbol, snapshot):
+            return Verdict.refuse(Reason.HALT_SUSPECTED, symbol=symbol)
+        first, last = self._opens.get(symbol), snapshot.prior_close.get(symbol)
+        if first is not None and last is not None and last > 0:
+            last /= self._splits.get(symbol, 1.0)
+            if abs(first / last - 1.0) > self._settings.unexplained_gap_fraction:
+                return Verdict.refuse(Reason.UNEXPLAINED_GAP, symbol=symbol, open=first, last_close=last)
+        return None
+
+
+def _number(session: Session, moment: datetime) -> int:
+    """Return the number of the session's minute that ends at a moment."""
+    return int((moment - session.open) // _MINUTE)
+
+
+def _fresh(snapshot: MarketSnapshot, symbol: str) -> Bar | None:
+    """Return the bar that ended with this step, None where the minute brought none."""
+    bar = snapshot.bars.get(symbol)
+    return None if bar is None or bar.age_s >= _MINUTE.total_seconds() else bar
+
+
+def _signal_bar(bar: Bar | RawBar, end: datetime, number: int) -> SignalBar:
+    return SignalBar(end, number, bar.open, bar.high, bar.low, bar.close, bar.volume)
+
+
+def closes_in_usd(snapshot: MarketSnapshot, symbols: Iterable[str]) -> dict[str, float]:
+    """Return our own mark of each symbol that has one."""
+    marks = {} if snapshot.equity is None else snapshot.equity.marks
+    return {symbol: marks[symbol].price for symbol in symbols if symbol in marks}

@@ -1,0 +1,73 @@
+"""What the ETF book's desk needs of the parts that decide, as protocols: `strategies/` and `risk/` implement them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Protocol
+
+from core.books import Books
+from core.family import Decision, FamilyView, SizeVerdict, SizingFacts, Standing, Trail
+from core.market import MarketSnapshot, Session
+from core.rules import Cause, Note
+from core.signal import Reading
+from core.vocabulary import FamilyTarget, Intent, Structure, UnitRisk
+
+
+class Policy(Protocol):
+    """From reading and fold to one target."""
+
+    def advance(self, trail: Trail, reading: Reading) -> Trail: ...
+
+    def decide(self, reading: Reading, family: FamilyView) -> Decision: ...
+
+
+class Health(Protocol):
+    """Watches a session's readings."""
+
+    def observe(self, reading: Reading) -> None: ...
+
+    def dead_detectors(self) -> tuple[str, ...]: ...
+
+    def is_flat(self) -> bool: ...
+
+
+class Sizer(Protocol):
+    """How many shares."""
+
+    def size(self, target: FamilyTarget, facts: SizingFacts) -> SizeVerdict: ...
+
+    def surplus(self, target: FamilyTarget, facts: SizingFacts) -> int: ...
+
+    def target_value(self, target: FamilyTarget, facts: SizingFacts) -> float | None: ...
+
+    def limit_price(self, ask: float) -> float: ...
+
+
+class Room(Protocol):
+    """What margin and shocks leave room for."""
+
+    def unit(self, structure: Structure, price: float, snapshot: MarketSnapshot) -> UnitRisk:
+        """Return what one share costs, at that price, in margin and in the shocks."""
+
+    def buying_power(self, snapshot: MarketSnapshot, books: Books) -> float: ...
+
+    def stress_shares(self, intent: Intent, snapshot: MarketSnapshot, books: Books) -> float: ...
+
+
+class Monitor(Protocol):
+    """The six principles at run time."""
+
+    @property
+    def is_halted(self) -> bool: ...
+
+    def is_over(self, session: Session, now: datetime) -> bool: ...
+
+    def check(self, standing: Standing, day: date) -> tuple[Note, ...]: ...
+
+    def use(self, held_usd: float, target_usd: float) -> None: ...
+
+    def close_session(self, day: date) -> tuple[Note, ...]: ...
+
+    def causes(self) -> tuple[Cause, ...]: ...
+
+    def session_opened(self, day: date, *, is_clean: bool) -> bool: ...
