@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +36,9 @@ ORDER_METHODS = frozenset(
         "exercise_option",
         "submit_order_request",
     }
+)
+IN_LEANS_IMAGE = frozenset(
+    {"numpy", "pandas", "scipy", "py_vollib", "exchange_calendars", "jsonschema", "msgpack", "networkx"}
 )
 OUTSIDE_STATE = frozenset({"now", "utcnow", "today", "time", "perf_counter", "monotonic"})
 
@@ -142,3 +148,27 @@ def test_broad_handlers_stand_at_the_documented_containment_points_only(path: Pa
     ]
     allowed = {"core/assembly.py": 1, "core/containment.py": 1}
     assert len(broad) <= allowed.get(name_of(path), 0)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=name_of)
+def test_what_ships_imports_and_says_nothing_that_leans_image_lacks(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    modules = ast.parse(source, feature_version=(3, 11))
+    imported = {
+        (node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
+        for node in ast.walk(modules)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    known = {*sys.stdlib_module_names, *IN_LEANS_IMAGE, *PACKAGES, "AlgorithmImports"}
+    assert {module.split(".")[0] for module in imported} <= known
+
+
+def test_the_lean_cli_finds_its_workspace_its_data_and_its_parameters() -> None:
+    comments = re.compile(r"^\s*//.*$", re.MULTILINE)
+    workspace = json.loads(comments.sub("", (ROOT / "lean.json").read_text(encoding="utf-8")))
+    assert workspace["data-folder"] == "data"
+    assert workspace["environment"] in workspace["environments"]
+    project = json.loads((ROOT / "config.json").read_text(encoding="utf-8"))
+    assert project["algorithm-language"] == "Python"
+    assert all(isinstance(value, str) for value in project["parameters"].values())
