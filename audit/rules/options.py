@@ -65,6 +65,9 @@ class Covered(Rule):
         if self._bare.get(trade.id) is not bare:
             return
         uncovered = trade.uncovered()
+        if not uncovered:
+            del self._bare[trade.id]
+            return
         pause = self._halted(uncovered) - bare.halted
         if pause > 0:
             bare.halted += pause

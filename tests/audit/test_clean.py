@@ -1,0 +1,45 @@
+"""A clean run raises no alarm, whatever it survived; a loss that the breaker answers is clean as well."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from audit.findings import Severity
+from audit.verdict import judge_lines
+from tests.audit.chaining import chained
+from tests.audit.damage import Ledger
+from tests.audit.planting.process import crash
+from tests.audit.worlds import clean, pool
+
+TELLING = {"AU-32"}
+"""Rules that warn of what a sound run survived."""
+
+
+def alarms(lines: list[bytes]) -> list[str]:
+    judgement = judge_lines(lines)
+    found = [cause.text for cause in judgement.causes]
+    return found + [
+        item.text for item in judgement.findings if item.severity is Severity.WARNING and item.rule not in TELLING
+    ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_clean_run_raises_no_alarm(seed: int) -> None:
+    assert alarms(chained(clean(seed, sessions=4))) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(50))
+def test_ten_thousand_clean_days_raise_no_alarm(part: int) -> None:
+    for seed in range(100_000 + 20 * part, 100_000 + 20 * (part + 1)):
+        assert alarms(chained(clean(seed, sessions=10, stride=4))) == [], seed
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_loss_that_changes_the_trading_state_at_once_is_no_violation(seed: int) -> None:
+    lines = crash(Ledger(pool(seed), random.Random(seed)), with_trip=True)
+    assert lines is not None
+    judgement = judge_lines(lines)
+    assert not [found for found in judgement.findings if found.rule == "AU-57"]
