@@ -64,6 +64,7 @@ class RunError:
     text: str
     traceback: str
 
+
 # How far back live LEAN finds a price for a security, at least: a process may be started on the last day of a long
 # weekend, and what expired before it is settled at the underlying's last price.
 SEEDED_DAYS: Final = 5

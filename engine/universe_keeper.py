@@ -40,7 +40,8 @@ class UniverseKeeper:
         self._expiries = ExpiryBook(lambda: engine.end_date)
         self._streams: dict[Symbol, Iterator[Selection]] = {}
         self._waiting: dict[Symbol, list[Selection]] = {}
-        self._delisted: list[Option] = []
+        self._delisted: list[tuple[Option, bool]] = []  # whether it is held, ordered or unsettled
+        self._chosen_now: set[Symbol] = set()  # the chains whose filter runs in this slice
 
     # When something is due.
 
@@ -54,7 +55,10 @@ class UniverseKeeper:
         points: dict[int, NightPoint] = {}
         following = self._following(day)
         for canonical in list(engine.chains):
+            files = engine.source.universe_dates(canonical)
             for selection in self._due_selections(canonical, following):
+                if selection.file_date not in files:
+                    continue  # no file, no slice
                 minute = minute_of(selection.utc, midnight)
                 points.setdefault(minute, NightPoint()).selections.append((canonical, selection))
         for minute in self.expiry_minutes(day, midnight):
@@ -109,6 +113,7 @@ class UniverseKeeper:
         chain = engine.chains.get(canonical)
         if table is None or chain is None:
             return 0
+        self._chosen_now.add(canonical)
         option = engine.canonicals[canonical]
         if option.contract_filter is not None:
             chain.contract_filter = option.contract_filter
@@ -169,21 +174,26 @@ class UniverseKeeper:
                 chain.drop(option.symbol)
             if not is_reported:
                 engine.pending_removed.append(option)
+            self._delisted.append((option, is_tied))
             if is_tied:
                 option.catch_up()
-                self._delisted.append(option)
             else:
                 option.forget()
         engine.portfolio.visibility_changed()
 
     def delistings(self, utc: datetime) -> dict[Symbol, Delisting]:
-        """Return the delistings of a slice: warnings for all contracts of the day, delistings for those still tied."""
+        """Return the delistings of a slice: warnings for all contracts of the day, delistings for all still subscribed.
+
+        A choice of this very slice has ended the subscription of what is not tied; without a universe file it stays.
+        """
         found: dict[Symbol, Delisting] = {}
         for option in self._expiries.take_warned(utc):
             found[option.symbol] = _delisting(option, utc, DelistingType.WARNING)
-        for option in self._delisted:
-            found[option.symbol] = _delisting(option, utc, DelistingType.DELISTED)
+        for option, is_tied in self._delisted:
+            if is_tied or option.symbol.canonical not in self._chosen_now:
+                found[option.symbol] = _delisting(option, utc, DelistingType.DELISTED)
         self._delisted.clear()
+        self._chosen_now.clear()
         return found
 
     def take_changes(self) -> SecurityChanges | None:

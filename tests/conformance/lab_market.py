@@ -1,6 +1,6 @@
 """A small market made by hand, in LEAN's own folder format: every price follows from the minute by whole numbers.
 
-Eight sessions: the week of Thanksgiving 2024 (Thursday closed, Friday a half day) with the Monday after it, and the days
+Eight sessions: the week of Thanksgiving 2024 (Thursday closed, Friday a half day) with the Monday after it, and three
 around Good Friday 2025.  SPX moves in quarters of a point, SPXW in its tick of 0.05.  What makes a case is written in
 plain tables below: gaps, sides without a quote, a split.
 """

@@ -115,7 +115,14 @@ def test_a_working_order_on_an_expired_contract_is_canceled_after_the_settlement
     assert night == ["FILLED", "FILLED", "CANCEL_PENDING", "FILLED", "FILLED", "changed", "CANCELED", "end"]
 
 
-def test_all_contracts_are_warned_of_and_only_held_ones_are_reported_as_delisted(market: Market) -> None:
+@pytest.mark.parametrize(("has_file", "delisted"), [(True, 1), (False, 4)])
+def test_all_contracts_are_warned_of_and_those_still_subscribed_are_delisted(
+    market: Market, has_file: bool, delisted: int
+) -> None:
+    # A universe file of the last day makes the others leave first; without one all of them stay until then.
+    if has_file:
+        market.chain(FRIDAY, {contract(5_280, PUT, MONDAY): (5.4, 5.6)}, days=(MONDAY,))
+
     def read(desk: Desk, data: object) -> None:
         kinds = [delisting.type.name for delisting in data.delistings.values()]  # type: ignore[attr-defined]
         if kinds:
@@ -126,7 +133,7 @@ def test_all_contracts_are_warned_of_and_only_held_ones_are_reported_as_delisted
     )
 
     told = [(line.time, line.values) for line in desk.heard if line.what == "delistings"]
-    assert told == [("03 01:00", ("WARNING",) * 4), ("04 01:00", ("DELISTED",))]
+    assert told[:2] == [("03 01:00", ("WARNING",) * 4), ("04 01:00", ("DELISTED",) * delisted)]
 
 
 def test_the_default_model_assigns_a_deep_european_short_on_its_last_day(market: Market) -> None:
@@ -252,7 +259,8 @@ def test_a_run_that_begins_on_the_last_day_of_a_contract_warns_of_it_and_settles
     desk = trade(market, with_chain=True, start=MONDAY, end=TUESDAY, at={"10:00": buy_once}, on_data=read)
 
     told = [(line.time, line.values) for line in desk.heard if line.what == "delistings"]
-    assert told == [("06 01:00", (2,)), ("07 01:00", (1,))]
+    # Without a universe file of its last day the contract that nobody holds is delisted, too.
+    assert told == [("06 01:00", (2,)), ("07 01:00", (2,))]
     assert times(desk.events("FILLED")) == ["06 10:00", "07 01:00"]
 
 
