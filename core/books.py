@@ -146,12 +146,7 @@ class Books:
     def agreed(self, symbol: str, qty: int) -> int:
         """Return how much of a holding book and broker agree on; all of it where no break is open."""
         found = self.breaks.get(symbol)
-        if found is None:
-            return qty
-        theirs = found.broker_qty
-        if qty * theirs <= 0:
-            return 0
-        return min(qty, theirs) if qty > 0 else max(qty, theirs)
+        return qty if found is None else agreed_quantity(qty, found.broker_qty)
 
     def uncovered(self, trade: str) -> dict[str, int]:
         """Return symbol -> sold contracts that nothing covers.
@@ -394,6 +389,13 @@ class Books:
                 self._watch_cover(trade, time)
 
 
+def agreed_quantity(ours: int, theirs: int) -> int:
+    """Return what two holdings have in common: the smaller one where the signs agree, else nothing."""
+    if ours * theirs <= 0:
+        return 0
+    return min(ours, theirs) if ours > 0 else max(ours, theirs)
+
+
 def _add(holdings: dict[Any, int], key: object, qty: int) -> None:
     """Add to a holding; one that comes to nothing is no holding."""
     after = holdings.get(key, 0) + qty
@@ -433,4 +435,4 @@ _HANDLERS: Final[Mapping[Kind, Callable[[Books, str, Mapping[str, Any], datetime
     }
 )
 
-__all__ = ["Books", "ClosingMark", "OpenBreak", "Trade", "Uncovered"]
+__all__ = ["Books", "ClosingMark", "OpenBreak", "Trade", "Uncovered", "agreed_quantity"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core.books import Books
+from core.books import Books, agreed_quantity
 from core.closing import closing_structure
 from core.exit_plans import Exit
 from core.intents import allow_intent, record_intent
@@ -110,17 +110,8 @@ class ClosingDesk:
         return due.ladder is Ladder.TARGET and trade.last_fill is not None and now - trade.last_fill < calm
 
     def _to_close(self, trade: Trade) -> dict[str, int]:
-        """Return what may be closed: what book and broker agree on where a break is open; of a frozen trade never more
-        than the broker holds.
-        """
-        legs = self._books.agreed_legs(trade.id)
-        if trade.state is not TradeState.FROZEN:
-            return legs
-        agreed: dict[str, int] = {}
-        for symbol, ours in legs.items():
-            theirs = self._broker.position(symbol)
-            agreed[symbol] = 0 if ours * theirs <= 0 else (min(ours, theirs) if ours > 0 else max(ours, theirs))
-        return agreed
+        """Return what may be closed: of every symbol what book and broker agree on now."""
+        return {symbol: agreed_quantity(qty, self._broker.position(symbol)) for symbol, qty in trade.legs.items()}
 
     def _start(
         self, trade: Trade, structure: Structure, units: int, purpose: Purpose, due: Exit, snapshot: MarketSnapshot
@@ -167,7 +158,7 @@ class ClosingDesk:
             return  # it buys the shorts back first
         busy = open_quantities((child.request.legs, child.filled) for child in self._orders.children)
         under_repair = {parent.structure.symbols[0] for parent in self._orders.repairs(trade.id)}
-        held = self._to_close(trade)
+        held = self._to_close(trade) if trade.state is TradeState.FROZEN else trade.legs
         for symbol, uncovered in sorted(self._books.uncovered(trade.id).items()):
             qty = min(uncovered, max(0, -held.get(symbol, 0)))
             if qty and symbol not in busy and symbol not in under_repair:

@@ -64,7 +64,7 @@ class OrderGateway:
         self._doubts = BrokerDoubts(ledger, books, broker, self._desk)
         self._orders = WorkingOrders()
         self._maker = OrderMaker(run, settings, books)
-        self._sender = OrderSender(settings, ledger, books, self._maker)
+        self._sender = OrderSender(settings, ledger, books, broker, self._maker)
         self._ends = OrderEnds(ledger, books, self._orders, self._sender, drive)
         self._closings = ClosingDesk(settings, ledger, books, broker, self._orders, self._maker, self._stop)
 
@@ -118,9 +118,9 @@ class OrderGateway:
         if child.outcome is not None:
             return
         outcome = child.verdict()
-        if outcome is OrderOutcome.REJECTED and not child.was_asked:
+        if outcome not in (None, OrderOutcome.FILLED) and not child.was_asked:
             child.was_asked = True
-            self.query(child.id, now)  # one leg is refused: what have the others filled?
+            self.query(child.id, now)  # what has it filled before it ended? A report may be missing
             outcome = child.verdict() if child.outcome is None else None
         if outcome is not None:
             self._ends.end(parent, child, outcome, now)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.books import Books
+from core.books import Books, agreed_quantity
 from core.closing import defined_width
 from core.errors import LedgerError
 from core.intents import allow_intent, ledger_detail
@@ -17,7 +17,7 @@ from core.ledger_kinds import Kind
 from core.market import MarketSnapshot
 from core.order_checks import OrderFacts, Throttle, judge_order, open_quantities
 from core.order_maker import Draft, OrderMaker
-from core.ports import OrderRequest
+from core.ports import Broker, OrderRequest
 from core.reasons import Reason
 from core.settings import OrderSettings
 from core.vocabulary import Gate, OrderOutcome, TradingState, Verdict, to_u6
@@ -36,10 +36,13 @@ _LAST_SEND: Final = timedelta(seconds=30)
 class OrderSender:
     """Judges and records each order; the gateway hands it to the broker."""
 
-    def __init__(self, settings: OrderSettings, ledger: Ledger, books: Books, maker: OrderMaker) -> None:
+    def __init__(
+        self, settings: OrderSettings, ledger: Ledger, books: Books, broker: Broker, maker: OrderMaker
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._books = books
+        self._broker = broker
         self._maker = maker
         self._throttle = Throttle(settings)
         self.state_of: StateOf = lambda _strategy, _symbols: (TradingState.HALTED, False)
@@ -49,10 +52,17 @@ class OrderSender:
         self._throttle.open_session()
 
     def must_wait(self, parent: Parent, snapshot: MarketSnapshot) -> bool:
-        """Whether a closing has to wait for its turn; an opening never queues, it is refused."""
+        """Whether it is not the time to send: an opening waits until book and broker agree on its contracts, a closing
+        for its turn; an opening never queues, it is refused.
+        """
         if snapshot.time > snapshot.session.close - _LAST_SEND:
             return True
-        return not parent.is_opening and not self._throttle.room(snapshot.time, opening=False)
+        if parent.is_opening:
+            return not all(self._agree_on(symbol) for symbol in parent.structure.symbols)
+        return not self._throttle.room(snapshot.time, opening=False)
+
+    def _agree_on(self, symbol: str) -> bool:
+        return self._broker.position(symbol) == self._books.position(symbol)
 
     def refusal(
         self, parent: Parent, draft: Draft, working: Iterable[Child], snapshot: MarketSnapshot
@@ -133,6 +143,16 @@ class OrderSender:
             **limit,
         )
 
+    def _held(self, parent: Parent, symbol: str) -> int:
+        """Return what may be closed of a symbol: where book and broker differ, only what they agree on.
+
+        A repair trusts the book until the difference is a break: the broker's holdings may lag behind its fills.
+        """
+        ours = self._books.position(symbol)
+        if parent.is_repair:
+            return self._books.agreed(symbol, ours)
+        return agreed_quantity(ours, self._broker.position(symbol))
+
     def _facts(self, parent: Parent, draft: Draft, working: Iterable[Child]) -> OrderFacts:
         books, structure = self._books, draft.structure
         state, may_flatten = self.state_of(parent.strategy, structure.symbols)
@@ -143,8 +163,7 @@ class OrderSender:
             may_flatten=may_flatten,
             approved_units=parent.units if whole else max(parent.units, draft.request.units),
             committed_units=parent.done_units if whole else 0,
-            # Where a break is open, only what book and broker agree on may be closed.
-            held={symbol: books.agreed(symbol, books.position(symbol)) for symbol in structure.symbols},
+            held={symbol: self._held(parent, symbol) for symbol in structure.symbols},
             own=books.agreed_legs(parent.trade),
             working=open_quantities((child.request.legs, child.filled) for child in working),
             used_ids=self._maker.used_ids,

@@ -66,8 +66,8 @@ class Balance(StrEnum):
 class Standing:
     """What the machine looks at besides the state: the books' view of one trade.
 
-    covered: no sold contract lacks its cover, and a whole unit is held; at_work: an order of the trade has no end yet; asked_before: the deadline
-    of this state has passed once already; repaired: it has been in REPAIRING before.
+    covered: no sold contract lacks its cover, and a whole unit is held; at_work: an order of the trade has no end yet;
+    asked_before: the deadline of this state has passed once already; repaired: it has been in REPAIRING before.
     """
 
     balance: Balance

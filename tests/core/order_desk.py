@@ -237,6 +237,7 @@ class OrderDesk(Desk):
 
     def halt(self, state: TradingState, **more: Any) -> None:
         self.causes = [Cause("test", state, Reason.STATE_REDUCING, **more)]
+        self.board.replace(self.causes)
 
     # ------------------------------------------------------------------------------------------------------ afterwards
 
