@@ -107,6 +107,9 @@ class Trade:
     first_fill_us: int = -1
     first_sent_us: int = -1
     repaired_us: int = -1
+    ended_us: int = -1
+    intents: list[str] = field(default_factory=list)
+    orders: list[str] = field(default_factory=list)
 
     @property
     def is_over(self) -> bool:

@@ -38,6 +38,7 @@ class State:
         self.first_us = 0
         self.session: Session | None = None
         self._day_end = -1
+        self._day_begin = 0
         # money and positions
         self.cash = 0
         self.fees = 0
@@ -54,6 +55,7 @@ class State:
         # orders, intents, trades
         self.intents: dict[str, Intent] = {}
         self.orders: dict[str, Order] = {}
+        self.used_orders: set[str] = set()
         self.working: dict[str, Order] = {}
         self.doubtful: dict[str, Order] = {}
         self.trades: dict[str, Trade] = {}
@@ -106,6 +108,8 @@ class State:
 
     def _begin_day(self, now: int) -> None:
         day = day_of(now)
+        self._forget(self._day_begin)
+        self._day_begin = now
         self._day_end = at_exchange(day, 0) + DAY
         if day_of(self._day_end) == day:  # the day on which clocks go back has 25 hours
             self._day_end += DAY // 24
@@ -113,6 +117,16 @@ class State:
         if self.session is not None:
             for call in self.on_day:
                 call(self.session)
+
+    def _forget(self, before: int) -> None:
+        """Drop trades that were over before the previous day of records, so that a long ledger needs little memory."""
+        for trade in [trade for trade in self.trades.values() if 0 <= trade.ended_us < before and not trade.held]:
+            if all(self.orders[order].is_final for order in trade.orders):
+                del self.trades[trade.id]
+                for order in trade.orders:
+                    del self.orders[order]
+                for intent in trade.intents:
+                    self.intents.pop(intent, None)
 
     @property
     def day(self) -> date:
@@ -144,7 +158,6 @@ class State:
         self.headers += 1
         self.limits.take(record["settings"])
         if self.header is not None:
-            self.deadlines.resume(self.now, 2 * 60_000_000)
             self.header = record
             return
         self.header = record
@@ -253,6 +266,7 @@ class State:
             self.trades[trade_id] = self.living[trade_id] = trade
         elif purpose not in OPENING:
             trade.repaired_us = self.now
+        trade.intents.append(record["intent"])
 
     def _verdict(self, record: Record) -> None:
         intent = self.intents.get(record.get("intent", ""))
@@ -262,10 +276,10 @@ class State:
             intent.first_allowed = intent.first_allowed or record["allowed"]
 
     def _order_intent(self, record: Record) -> None:
-        if record["order"] in self.orders:
-            self.before = True
+        self.before = record["order"] in self.used_orders
+        if self.before:
             return
-        self.before = False
+        self.used_orders.add(record["order"])
         legs: dict[str, int] = {}
         for leg in record["legs"]:
             legs[leg["symbol"]] = legs.get(leg["symbol"], 0) + leg["qty"]
@@ -274,6 +288,9 @@ class State:
             legs, gcd(*legs.values()) or 1, record.get("limit_u6"), micros(record["deadline"]), self.seq, self.now,
         )  # fmt: skip
         self.orders[order.id] = order
+        trade = self.trades.get(order.trade)
+        if trade is not None:
+            trade.orders.append(order.id)
         intent = self.intents.get(order.intent)
         if intent is not None:
             for symbol, qty in legs.items():
@@ -322,6 +339,7 @@ class State:
         if trade.state == "REPAIRING":
             trade.repaired_us = self.now
         if trade.is_over:
+            trade.ended_us = self.now
             self.living.pop(trade.id, None)
 
     def _repair(self, record: Record) -> None:
@@ -395,13 +413,13 @@ class State:
         """Return the exposure in micro-dollars of a quantity: of the underlying for an option whose price is known."""
         return abs(qty) * self.price.get(symbol, 0) * self.mults.get(symbol, 1)
 
-    def halted_time(self, symbol: str) -> int:
-        """Return how long a symbol or its underlying was halted so far, as the marks say."""
+    def halted_time(self, symbol: str, until: int) -> int:
+        """Return how long a symbol or its underlying was halted until then, as the marks say."""
         total = 0
         for name in {symbol, contract(symbol).underlying}:
             total += self.halted_for.get(name, 0)
             if name in self.halted:
-                total += self.now - self.halted[name]
+                total += max(0, until - self.halted[name])
         return total
 
     def blocked(self, book: str, symbols: Iterable[str]) -> str:

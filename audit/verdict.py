@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
+from time import process_time
 from typing import Final
 
 from audit.findings import Finding, Severity
@@ -86,6 +87,7 @@ class Judgement:
     ledger_hash: str = ""
     run: str = ""
     anchored: int = 0
+    seconds: float = 0.0
 
     @property
     def exit_code(self) -> int:
@@ -173,6 +175,7 @@ def judge_lines(
     for seq, head_hash in expected.items():
         replay.chain.expect(seq, head_hash)
     trouble: list[Cause] = []
+    began = process_time()
     try:
         replay.run(lines)
     except Unreadable as error:
@@ -180,7 +183,9 @@ def judge_lines(
     except INTERNAL as error:
         place = f" at line {replay.chain.lines}"
         trouble.append(Cause("", f"internal error of the auditor{place}: {type(error).__name__}: {error}"))
-    return _conclude(replay, source, expected, trouble, strict=strict)
+    judgement = _conclude(replay, source, expected, trouble, strict=strict)
+    judgement.seconds = process_time() - began
+    return judgement
 
 
 def _conclude(

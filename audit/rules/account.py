@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -75,12 +75,17 @@ class LossLimits(Rule):
     title = "a loss limit that two marks in a row cross has changed the trading state by then"
     needs = Needs.ACCOUNT
 
+    def on_end(self) -> None:
+        if self.evaluations:
+            self.judged.add("")
+
     def start(self) -> None:
         self._day: date | None = None
         self._last: _Base | None = None
         self._bases: dict[str, _Base] = {}
         self._high = 0
         self._peak = 0
+        self._floor = 0
         self._crossed_us = -1
 
     def on_session_closed(self, record: Record) -> None:
@@ -93,25 +98,46 @@ class LossLimits(Rule):
             return
         if self._day != state.session.day:
             self._begin(state.session.day)
-        self.judge()
-        self._last = _Base(equity, state.flows)
+        self.evaluations += 1
+        if self._last is None or self._last.flows_u6 != state.flows:
+            moved = state.flows - (0 if self._last is None else self._last.flows_u6)
+            self._high, self._peak = max(0, self._high + moved), max(0, self._peak + moved)
+            self._last = _Base(equity, state.flows)
+            self._lower_floor()
+        self._last.equity_u6 = equity
+        if self._floor < equity <= self._high:
+            self._calm()
+            return
         if not self._is_good(record):
             return
-        self._high = max(self._high, equity)
-        self._peak = max(self._peak, equity)
+        if equity > self._high:
+            self._high, self._peak = equity, max(self._peak, equity)
+            self._lower_floor()
         crossed = self._crossed(equity)
         if not crossed:
-            self._crossed_us = -1
-            self.hold("limit", False)
-            return
-        if self._crossed_us < 0:
+            self._calm()
+        elif self._crossed_us < 0:
             self._crossed_us = state.now
         elif self._crossed_us < state.now:
             text, ratio = crossed
             state.deadlines.at(state.now, lambda at: self._look(text, ratio, at))
 
+    def _calm(self) -> None:
+        if self._crossed_us >= 0:
+            self._crossed_us = -1
+            self.hold("limit", False)
+
+    def _lower_floor(self) -> None:
+        """Keep the equity below which some limit is crossed, so that most marks cost one comparison."""
+        flows, limits = self.state.flows, self.limits.loss_limits
+        bases = [(base.equity_u6 + flows - base.flows_u6, limits[name]) for name, base in self._bases.items()]
+        bases.append((self._high, limits["session high"]))
+        if self.limits.drawdown is not None:
+            bases.append((self._peak, self.limits.drawdown))
+        self._floor = max(int(base * (1 - limit)) for base, limit in bases) + 1
+
     def _begin(self, day: date) -> None:
-        last = self._last or _Base(self.state.start_equity, 0)
+        last = _Base(self.state.start_equity, 0) if self._last is None else replace(self._last)
         before = self._day
         self._bases["day"] = last
         if before is None or before.isocalendar()[:2] != day.isocalendar()[:2]:
@@ -119,6 +145,7 @@ class LossLimits(Rule):
         if before is None or (before.year, before.month) != (day.year, day.month):
             self._bases["month"] = last
         self._day, self._high = day, 0
+        self._lower_floor()
 
     def _is_good(self, record: Record) -> bool:
         """A mark that rests on a quote without both sides, or that the broker disputes, may not trip anything."""

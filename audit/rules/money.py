@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from audit.contracts import contract
 from audit.findings import Severity
@@ -128,7 +129,7 @@ class StatedPositions(Rule):
             elif symbol not in self._waiting:
                 self._waiting[symbol] = missing = _Missing(state.now, record["seq"], difference)
                 due = state.now + STATEMENT_GRACE_S * SECOND
-                state.deadlines.at(due, lambda at, symbol=symbol, missing=missing: self._look(symbol, missing, at))  # type: ignore[misc]
+                state.deadlines.at(due, partial(self._look, symbol, missing), excused=True)
         for symbol in [symbol for symbol in self._broken if symbol not in found]:
             self._known(symbol, 0, False)
 

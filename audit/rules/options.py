@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from audit.contracts import contract, without_cover, worst_value_u6
 from audit.entities import Trade
@@ -49,7 +50,7 @@ class Covered(Rule):
         bare = self._bare.get(trade.id)
         if uncovered and bare is None:
             due = after_open_time(when, self.limits.uncovered_us)
-            bare = self._bare[trade.id] = _Bare(when, due, self._halted(uncovered))
+            bare = self._bare[trade.id] = _Bare(when, due, self._halted(uncovered, self.state.now))
             self.state.deadlines.at(due, lambda at: self._check(trade, bare, at))
         elif bare is not None and not uncovered:
             del self._bare[trade.id]
@@ -58,8 +59,8 @@ class Covered(Rule):
             else:
                 self.hold(trade.id, False)
 
-    def _halted(self, uncovered: dict[str, int]) -> int:
-        return max((self.state.halted_time(symbol) for symbol in uncovered), default=0)
+    def _halted(self, uncovered: dict[str, int], until: int) -> int:
+        return max((self.state.halted_time(symbol, until) for symbol in uncovered), default=0)
 
     def _check(self, trade: Trade, bare: _Bare, at: int) -> None:
         if self._bare.get(trade.id) is not bare:
@@ -68,7 +69,7 @@ class Covered(Rule):
         if not uncovered:
             del self._bare[trade.id]
             return
-        pause = self._halted(uncovered) - bare.halted
+        pause = self._halted(uncovered, at) - bare.halted
         if pause > 0:
             bare.halted += pause
             bare.due = after_open_time(at, pause)
@@ -223,7 +224,7 @@ class GoneBeforeExpiry(Rule):
             self._end(key)
         for minutes in {5.0, *map(self.limits.flat_minutes, self.limits.books())}:
             due = session.close_us - int(minutes * MINUTE)
-            self.state.deadlines.at(due, lambda at, minutes=minutes: self._look(session, minutes, at))  # type: ignore[misc]
+            self.state.deadlines.at(due, partial(self._look, session, minutes))
 
     def _look(self, session: Session, minutes: float, at: int) -> None:
         marked = self.state.marked

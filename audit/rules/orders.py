@@ -145,7 +145,7 @@ class Balanced(Rule):
             if self._since.get(order.id) != order.unbalanced_us:
                 since = self._since[order.id] = order.unbalanced_us
                 due = since + PARTLY_UNBALANCED_S * SECOND
-                self.state.deadlines.at(due, lambda at: self._look(order, since, at))
+                self.state.deadlines.at(due, lambda at: self._look(order, since, at), excused=True)
         elif order.id in self._since:
             since = self._since.pop(order.id)
             if fill.exec_us <= since + PARTLY_UNBALANCED_S * SECOND:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from audit.contracts import contract
@@ -205,7 +206,8 @@ class Expiries(Rule):
     def on_day(self, session: Session) -> None:
         """Half an hour after the open nothing of an earlier day may be left."""
         if any(contract(symbol).expiry < session.day for symbol in self.state.account):
-            self.state.deadlines.at(session.open_us + 30 * MINUTE, lambda at: self._look(session.day, at))
+            due = session.open_us + 30 * MINUTE
+            self.state.deadlines.at(due, partial(self._look, session.day), excused=True)
 
     def _look(self, day: date, at: int) -> None:
         for key, qty in self.state.books.items():

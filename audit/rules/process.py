@@ -122,7 +122,7 @@ class TradeMachine(Rule):
     def _watch(self, trade: Trade) -> None:
         deadline = trade.deadline_us
         due = next_step_after(deadline) + _DEADLINE_GRACE
-        self.state.deadlines.at(due, lambda at: self._look(trade, deadline, at))
+        self.state.deadlines.at(due, lambda at: self._look(trade, deadline, at), excused=True)
 
     def _look(self, trade: Trade, deadline: int, at: int) -> None:
         if trade.deadline_us == deadline and not trade.is_over:
@@ -206,7 +206,7 @@ class Marked(Rule):
         if not self._armed and self._held():
             self._armed = True
             base = max(self._base, self.state.now)
-            self.state.deadlines.at(after_open_time(base, MARK_GAP_S * SECOND), self._look)
+            self.state.deadlines.at(after_open_time(base, MARK_GAP_S * SECOND), self._look, excused=True)
 
     def _held(self) -> list[str]:
         today = self.state.day
@@ -228,7 +228,7 @@ class Marked(Rule):
             self.hold("marks", True, text, symbol=held[0], value=len(held), exposure=exposure, at=at)
             due = after_open_time(at, MARK_GAP_S * SECOND)
         self._armed = True
-        self.state.deadlines.at(due, self._look)
+        self.state.deadlines.at(due, self._look, excused=True)
 
 
 class SignalLives(Rule):

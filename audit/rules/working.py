@@ -117,7 +117,7 @@ class Overdue(Rule):
             return
         self.judge(order.book)
         due = max(order.deadline_us, order.sent_us) + OVERDUE_S * SECOND
-        self.state.deadlines.at(due, lambda at: self._look(order, at))
+        self.state.deadlines.at(due, lambda at: self._look(order, at), excused=True)
 
     def _look(self, order: Order, at: int) -> None:
         if not order.is_final and order.outcome != DOUBTFUL:

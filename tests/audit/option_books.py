@@ -51,7 +51,7 @@ class OptionBook:
         sim.vix_record()
         deal = self.deal = sim.deal(self.name, self.number)
         self.legs, self.ladder, self.exit_at = legs, sim.rng.choice([0, 0, 1, 2]), deadline
-        worst = net_of(sim, legs) // self.tick * self.tick - 2 * self.tick
+        worst = self.worst = net_of(sim, legs) // self.tick * self.tick - 2 * self.tick
         contracts = sum(abs(ratio) for ratio in legs.values())
         loss = (width - worst) * 100 * qty + 2 * contracts * 1_310_000 * qty
         deal.risk = loss
@@ -83,6 +83,8 @@ class OptionBook:
         order = self.order = sim.send(self.deal, intent, purpose, kind, legs, None, deadline)
         unit = {symbol: qty // order.units for symbol, qty in legs.items()}
         limit = net_of(sim, unit) // self.tick * self.tick - self.tick
+        if purpose == "OPEN":
+            limit = max(limit, self.worst)
         order.limit_u6 = limit
         next(record for record in reversed(sim.records) if record["kind"] == "ORDER_INTENT")["limit_u6"] = limit
         sim.wake.add(sim.minute + 1)
@@ -96,8 +98,29 @@ class OptionBook:
             sim.event(order, "CANCELLED")
             sim.outcome(order, "CANCELLED")
             self._offer(order.intent, order.purpose, order.legs, order.sent + 4 * MINUTE)
-            return
-        self.execute(order)
+        elif self._missing(order) <= 2 * self.tick:
+            self.execute(order)
+        else:
+            self._not_filled(order)
+
+    worst = 0
+
+    def _missing(self, order: Order) -> int:
+        """Return by how much the mid net falls short of the limit, per unit."""
+        unit = {symbol: qty // order.units for symbol, qty in order.legs.items()}
+        return (order.limit_u6 or 0) - net_of(self.sim, unit)
+
+    def _not_filled(self, order: Order) -> None:
+        """The market has moved away: an opening ends, a closing is offered again."""
+        sim, deal = self.sim, self.deal
+        assert deal is not None
+        sim.event(order, "CANCELLED")
+        sim.outcome(order, "CANCELLED")
+        self.order = None
+        if order.purpose == "OPEN":
+            sim.move(deal, "CANCELLED", "CANCELLED")
+        else:
+            self._offer(order.intent, order.purpose, order.legs, sim.session.close_us)
 
     def execute(self, order: Order) -> None:
         """Let the broker fill the whole group at mid, never worse than the limit."""
