@@ -25,7 +25,7 @@ def test_f0_11_a_wing_that_loses_its_bid_on_the_way_out_is_left_out_of_the_next_
     wing = contract(SHORT_PUT - 10, PUT).value
     closings = [record for record in world.records("ORDER_INTENT") if record["purpose"] != "OPEN"]
     orders = [(record["at"], wing in {leg["symbol"] for leg in record["legs"]}) for record in closings]
-    assert orders[:4] == [("15:30", True), ("15:31", True), ("15:32", True), ("15:34", False)]
+    assert orders[:4] == [("15:30", True), ("15:31", True), ("15:32", True), ("15:33", False)]
     assert not any(has_wing for at, has_wing in orders if at > "15:32")
     assert world.trade.legs == {wing: 1}
     assert world.states()[-1] == TradeState.SETTLING.value
