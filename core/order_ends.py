@@ -57,7 +57,7 @@ class OrderEnds:
         self._sender.record_outcome(parent, child, outcome, now)
         if was_in_doubt:
             self._clear(parent, now)
-        over = self._leg_over(parent, outcome, now) if parent.leg_wise else self._over(parent, child, outcome)
+        over = self._leg_over(parent) if parent.leg_wise else self._over(parent, child, outcome)
         if over is None and (parent.stopping or was_in_doubt):
             over = ParentEnd.STOPPED  # after a doubt nothing is taken for granted: who wants more begins anew
         if over is None and parent.ending:
@@ -86,13 +86,9 @@ class OrderEnds:
             return ParentEnd.FILLED
         return ParentEnd.REJECTED if rejected and parent.is_opening else None
 
-    def _leg_over(self, parent: Parent, outcome: OrderOutcome, now: datetime) -> ParentEnd | None:
+    def _leg_over(self, parent: Parent) -> ParentEnd | None:
         held = self._books.trade(parent.trade).legs
-        if held.keys().isdisjoint(parent.structure.symbols):
-            return ParentEnd.FILLED
-        if outcome is OrderOutcome.FILLED:
-            parent.next_step_at = now  # the next leg does not wait for a step of the ladder
-        return None
+        return ParentEnd.FILLED if held.keys().isdisjoint(parent.structure.symbols) else None
 
     def finish(self, parent: Parent, end: ParentEnd, now: datetime) -> None:
         """End a parent and tell the trade what that means; the trade machine looks at the balanced units itself."""
@@ -108,7 +104,8 @@ class OrderEnds:
             known = parent.purpose is Purpose.OPEN or end is ParentEnd.FILLED
             self._drive(parent.trade, _OPENING_ENDS.get(end, Trigger.CANCELLED) if known else Trigger.CANCELLED, now)
         elif trade.is_flat:
-            self._drive(parent.trade, Trigger.FLAT, now)
+            if not self._books.working_orders(parent.trade):  # one that still works may fill yet
+                self._drive(parent.trade, Trigger.FLAT, now)
         elif parent.is_repair:
             if end is ParentEnd.FILLED:
                 self._drive(parent.trade, Trigger.BALANCED, now)

@@ -72,10 +72,13 @@ class ReportDesk:
         return tuple(touched.values())
 
     def _misfit(self, child: Child, parent: Parent, event: BrokerEvent) -> str | None:
-        """Return why a report is set aside. One of an order that was LOST is news, while its trade lives."""
+        """Return why a report is set aside. A trade that has ended takes no fill any more, nobody would look after it;
+        while it lives, a fill of an order that was LOST is news.
+        """
         cause = child.misfit(event)
-        is_news = child.outcome is OrderOutcome.LOST and not self._books.trade(parent.trade).state.is_end
-        return None if cause == "AFTER_END" and is_news else cause
+        if event.qty and self._books.trade(parent.trade).state.is_end:
+            return cause or "AFTER_END"
+        return None if cause == "AFTER_END" and child.outcome is OrderOutcome.LOST else cause
 
     def _take(self, parent: Parent, child: Child, event: BrokerEvent, source: FillSource, now: datetime) -> None:
         if event.qty:

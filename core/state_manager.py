@@ -341,12 +341,14 @@ def _is_mended(trade: Trade) -> bool:
 
 
 def _as_meant(trade: Trade, trigger: Trigger) -> Trigger:
-    """Translate what the caller cannot know: an opening that ended before it was sent was denied, and outside SETTLING
-    a settlement that leaves nothing is FLAT.
+    """Translate what the caller cannot know: an opening that ended before it was sent was denied; one that leaves
+    nothing of what it had filled is FLAT, and so is, outside SETTLING, a settlement that leaves nothing.
     """
     if trade.state is TradeState.PLANNED and trigger in (Trigger.CANCELLED, Trigger.REJECTED):
         return Trigger.DENIED
     was_held = trade.opened is not None and trade.is_flat
+    if trade.state is TradeState.ENTERING and was_held and trigger in (Trigger.CANCELLED, Trigger.REJECTED):
+        return Trigger.FLAT
     if trigger is Trigger.SETTLED and trade.state is not TradeState.SETTLING and was_held:
         return Trigger.FLAT
     return trigger

@@ -88,10 +88,14 @@ class LeanBroker:
         return symbol
 
     def cancel(self, order: str) -> None:
+        """Cancel an order by one leg of it, which cancels the whole group.
+
+        LEAN takes one cancel per ticket: where the first was lost on its way, the next leg carries the next one.
+        """
         for ticket in self._known_tickets(order):
-            if ticket.status not in (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.INVALID):
-                ticket.cancel()
-                return  # one leg cancels the whole group
+            open_still = ticket.status not in (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.INVALID)
+            if open_still and ticket.cancel().is_success:
+                return
 
     def _known_tickets(self, order: str) -> list[OrderTicket]:
         known = self._tickets.get(order)

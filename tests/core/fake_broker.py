@@ -66,6 +66,7 @@ class FakeBroker:
         self.repeats_fills = False
         self.fills_first: bool = False
         self.forgets = False
+        self.keeps_fills_to_itself = False
         self.fills_on_cancel = 0
         self.refuses: str | None = None
         self.rejects: str | None = None
@@ -120,7 +121,8 @@ class FakeBroker:
         if placed is None or self.forgets:
             return None
         legs = {leg.symbol: leg.qty for leg in placed.request.legs}
-        return BrokerOrder(order, placed.status, legs, dict(placed.filled), dict(placed.prices), placed.fees_usd)
+        filled = {} if self.keeps_fills_to_itself else dict(placed.filled)
+        return BrokerOrder(order, placed.status, legs, filled, dict(placed.prices), placed.fees_usd)
 
     def account(self) -> Account:
         worth = sum(qty * 100 * self.quoted(symbol) for symbol, qty in self.holdings.items())

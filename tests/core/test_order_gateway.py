@@ -148,7 +148,9 @@ def test_whoever_may_not_open_has_no_opening_at_work(desk: OrderDesk, state: Tra
 
 
 def test_an_opening_in_a_locked_symbol_is_cancelled_though_its_strategy_is_not_locked(desk: OrderDesk) -> None:
-    trade = desk.enter()
+    desk.quote_condor(mid=2.70, half=0.02)  # the order would be left alone at the next step
+    trade = desk.enter(worst=2.70)
+    desk.step()
     lock = Cause("break", TradingState.REDUCING, Reason.BREAK_FOREIGN, Gate.LIFECYCLE, Scope.SYMBOL, SC)
     desk.causes = [lock]
     desk.step()

@@ -128,9 +128,9 @@ def test_flt04_a_fill_that_is_spoken_of_and_did_not_come_is_a_doubt_and_no_end(d
         desk.broker.fill()
 
     desk.step(first_unit_in_silence_then_filled)
-    assert len(desk.orders(Purpose.CLOSE)) == 1
     desk.run(2)
     assert len(desk.orders(Purpose.CLOSE)) == 1
+    assert order.cancels == 0
     assert desk.outcomes(order.id)[-1] == "FILLED"
     assert trade.state is TradeState.CLOSED
     assert dict(desk.broker.positions()) == {}
@@ -201,11 +201,8 @@ def test_a_fill_after_the_end_is_set_aside_and_nothing_more_is_sent_before_holdi
     second = desk.broker.last
     assert second is not first
 
-    def the_cancelled_one_filled() -> None:
-        first.status = OrderStatus.SUBMITTED
-        desk.broker.fill(first)
-
-    desk.step(the_cancelled_one_filled)
+    desk.broker.fill(first)
+    desk.gateway.fold(desk.now)
     assert len(desk.records(Kind.EVENT_QUARANTINED)) == 4
     assert second.status is OrderStatus.CANCELLED
     desk.run(5)
@@ -213,6 +210,30 @@ def test_a_fill_after_the_end_is_set_aside_and_nothing_more_is_sent_before_holdi
     assert desk.books.position(SP) == -2, "the books wait for the operator's word"
     assert desk.broker.open == []
     assert desk.audited() == []
+
+
+def test_an_opening_is_not_replaced_while_the_broker_holds_what_no_book_shows(desk: OrderDesk) -> None:
+    desk.enter(units=2)
+    desk.broker.keeps_fills_to_itself = True
+    desk.broker.reports_fills = False
+    desk.step_with_fill(units=1)
+    desk.run(5)
+    assert len(desk.orders(Purpose.OPEN)) == 1
+    assert desk.broker.position(SP) == -1
+    assert {record["symbol"] for record in desk.records(Kind.BREAK)} == {LP, SP, SC, LC}
+
+
+def test_a_closing_is_planned_anew_when_part_of_what_it_would_close_is_gone(desk: OrderDesk) -> None:
+    trade = desk.opened(units=2)
+    desk.demand(trade, Ladder.URGENT)
+    desk.step()
+    for symbol, qty in ((LP, 1), (SP, -1), (SC, -1), (LC, 1)):
+        desk.broker.holdings[symbol] = qty  # somebody closed one unit elsewhere
+    desk.run(2)
+    assert desk.broker.last.request.units == 1
+    desk.step_with_fill()
+    desk.run(4)
+    assert desk.broker.positions() == {}
 
 
 def test_flt02_an_event_of_another_order_is_set_aside_and_puts_this_one_in_doubt(desk: OrderDesk) -> None:

@@ -13,7 +13,7 @@ from core.trade_machine import TradeState
 from core.vocabulary import Disposition, Ladder, OrderStatus, Purpose, TradingState
 from tests.core.desk import at
 from tests.core.fake_broker import FakeBroker, Placed
-from tests.core.order_desk import LC, LP, SC, SP, OrderDesk
+from tests.core.order_desk import LC, LP, PUT_SPREAD, SC, SP, OrderDesk
 
 ALL = (LP, SP, SC, LC)
 TORN = [legs for size in (1, 2, 3) for legs in combinations(ALL, size)]
@@ -225,6 +225,40 @@ def test_a_repair_ends_when_the_cover_comes_by_itself(desk: OrderDesk) -> None:
     assert desk.audited() == []
 
 
+def test_a_repair_that_leaves_nothing_ends_no_trade_whose_opening_may_still_fill(desk: OrderDesk) -> None:
+    trade = desk.enter()
+    opening = desk.broker.last
+    desk.broker.hears_cancels = False
+    desk.step_with_fill(legs=(SP, SC))
+    desk.step()
+    assert trade.is_flat
+    assert not trade.state.is_end
+    desk.step(lambda: desk.broker.fill(opening))
+    assert trade.legs == {LP: 1, LC: 1}
+    desk.broker.hears_cancels = True
+    desk.run(8)
+    assert desk.broker.positions() == {}
+    assert trade.state is TradeState.CLOSED
+    assert trade.result_written
+    assert desk.audited() == []
+
+
+def test_a_repair_that_is_done_before_the_opening_has_ended_leaves_a_closed_trade_with_a_result(
+    desk: OrderDesk,
+) -> None:
+    trade = desk.enter()
+    opening = desk.broker.last
+    desk.broker.confirms_cancels = False
+    desk.step_with_fill(legs=(SP,))
+    desk.broker.fill()
+    desk.attend(seconds=20)
+    assert trade.is_flat
+    desk.broker.confirm_cancel(opening)
+    desk.attend(seconds=20)
+    assert trade.state is TradeState.CLOSED
+    assert trade.result_written
+
+
 def test_flatten_takes_over_from_a_repair_and_buys_the_bare_short_first(desk: OrderDesk) -> None:
     trade = desk.enter()
     desk.broker.each_minute = None
@@ -285,10 +319,10 @@ def test_with_a_clock_of_seconds_the_repair_leaves_half_a_minute_after_the_first
 
 def test_in_a_backtest_the_reports_of_a_group_come_one_by_one_and_are_no_torn_group(desk: OrderDesk) -> None:
     trade = desk.enter()
-    other = desk.enter()  # its cancel makes the gateway attend between the reports
+    other = desk.enter(PUT_SPREAD, worst=0.5)  # its cancel makes the gateway attend between the reports
     first = desk.broker.orders[desk.orders(Purpose.OPEN)[0]]
+    desk.broker.each_minute = None
     desk.broker.confirms_cancels = False
-    desk.gateway.cancel_openings(desk.now)
     desk.step()
     for leg in first.request.legs:
         desk.broker.tell(desk.broker.event(first, leg.symbol, OrderStatus.FILLED, leg.qty))
