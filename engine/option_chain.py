@@ -159,7 +159,10 @@ class OptionChain:
 
     def _list(self) -> list[OptionContract]:
         if self._contracts is None:
-            self._contracts = self._repeated() if self._group.fill_forward else self._real()
+            if self.underlying is None:
+                self._contracts = []  # LEAN makes no contract before the underlying has had a price
+            else:
+                self._contracts = self._repeated() if self._group.fill_forward else self._real()
         return self._contracts
 
     def _real(self) -> list[OptionContract]:
