@@ -13,19 +13,52 @@ from core.books import Books
 from core.ledger import Ledger
 from core.ledger_kinds import Kind
 from core.missing_fills import MissingFill, allot, price_fills
-from core.ports import Broker
+from core.ports import Broker, OrderType, TimeInForce
 from core.report_desk import ReportDesk
+from core.vocabulary import Purpose
 from core.working_orders import Child, OrderState
 
 
 class BrokerDoubts:
     """Turns differences between book and broker into the fills that explain them."""
 
-    def __init__(self, ledger: Ledger, books: Books, broker: Broker, desk: ReportDesk) -> None:
+    def __init__(self, run: str, ledger: Ledger, books: Books, broker: Broker, desk: ReportDesk) -> None:
+        self._run = run
         self._ledger = ledger
         self._books = books
         self._broker = broker
         self._desk = desk
+
+    def relearn(self, now: datetime) -> None:
+        """Write the intent of every order at work that bears an id of ours and that the ledger has lost, so that it is
+        resumed like any other and its id is never given again.  One of a trade that is lost as well stays foreign.
+        """
+        records = self._books.order_records
+        intents = {owner: intent for intent, owner in records.intents.items()}
+        for order in sorted(self._broker.open_orders(), key=lambda item: item.order):
+            run, trade, purpose, attempt = (order.order.split("|") + [""] * 4)[:4]
+            ours = run == self._run and self._books.has_trade(trade) and purpose in Purpose.__members__
+            if not ours or order.order in records.orders or (trade, Purpose(purpose)) not in intents:
+                continue
+            strategy = self._books.trade(trade).strategy
+            self._ledger.append(
+                Kind.ORDER_INTENT,
+                strategy,
+                now,
+                order=order.order,
+                intent=intents[(trade, Purpose(purpose))],
+                trade=trade,
+                purpose=purpose,
+                attempt=int(attempt),
+                type=(OrderType.LIMIT if len(order.legs) == 1 else OrderType.COMBO_LIMIT).value,
+                tif=TimeInForce.DAY.value,
+                legs=[{"symbol": symbol, "qty": qty} for symbol, qty in order.legs.items()],
+                deadline=now,
+            )
+            text = (
+                f"{order.order} is at work and the ledger has lost it: it is ours, known again, and never sent again."
+            )
+            self._ledger.append(Kind.ALERT, strategy, now, severity="WARNING", code="ORDER_RELEARNED", text=text)
 
     def recover(self, working: Sequence[Child], now: datetime) -> bool:
         """Queue the fills of orders in doubt that holdings betray, as if they had been reported; returns whether there

@@ -54,9 +54,11 @@ def replay_ledger(store: Store, run: str, fold: Fold) -> Replay:
 
     Raises LedgerError when a chunk is missing or the store refuses the tail.
     """
-    restore_torn_chunk(store, run)
+    is_mended = restore_torn_chunk(store, run)
     numbers = chunk_numbers(store, run)
     found = Replay(next_chunk=numbers[-1] + 1 if numbers else 0)
+    if is_mended:
+        found.torn = "The last write of the ledger's youngest chunk was torn; its copy was whole, and nothing is lost."
     for number in numbers:
         payload = read_chunk(store, run, number)
         good = 0

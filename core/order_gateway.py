@@ -61,7 +61,7 @@ class OrderGateway:
         self._drive = drive
         self._group_wait = group_wait
         self._desk = ReportDesk(ledger, books)
-        self._doubts = BrokerDoubts(ledger, books, broker, self._desk)
+        self._doubts = BrokerDoubts(run, ledger, books, broker, self._desk)
         self._orders = WorkingOrders()
         self._maker = OrderMaker(run, settings, books)
         self._sender = OrderSender(settings, ledger, books, broker, self._maker)
@@ -391,6 +391,10 @@ class OrderGateway:
     def remember(self, orders: Iterable[tuple[str, str, Purpose, int]], intents: Iterable[tuple[str, Purpose]]) -> None:
         """Take over the ids of an earlier process, so that none is ever used again."""
         self._maker.remember(orders, intents)
+
+    def relearn(self, now: datetime) -> None:
+        """Write down again what works at the broker under an id of ours that the ledger has lost."""
+        self._doubts.relearn(now)
 
     def adopt(self, parent: Parent, child: Child, now: datetime) -> None:
         """Take over an order of an earlier process that still works, or whose end is unknown."""

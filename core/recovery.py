@@ -26,6 +26,7 @@ def take_over_orders(books: Books, gateway: OrderGateway, now: datetime) -> tupl
     Returns the ids of the unfinished orders. One that the broker does not know is UNRESOLVED, and LOST after its time
     unless holdings show it.
     """
+    gateway.relearn(now)
     gateway.remember(
         ((order, trade, purpose, attempt) for order, (trade, purpose, attempt) in books.order_records.orders.items()),
         books.order_records.intents.values(),

@@ -7,10 +7,12 @@ are files, and what a process had only in memory dies with it.
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,25 +24,46 @@ from core.ledger_reader import Replay, replay_ledger
 from core.session import SessionClock
 from core.settings import SessionSettings
 from core.trade_machine import OUTCOMES, TABLE, Look, TradeState, Trigger
-from engine.enums import OrderStatus, OrderType
+from engine.enums import OrderStatus
 from engine.errors import SimulatedDeath
 from engine.host import EngineJob, Host
 from engine.memory import MemorySource
 from engine.object_store import Flush
-from engine.orders import Order
-from tests.world import FRIDAY, MAIN, World
+from tests.world import CALL, FRIDAY, INDEX_CLOSE, MAIN, PUT, SHORT_CALL, SHORT_PUT, SPX, World, minute
 
-MORNING = datetime.combine(FRIDAY, time(9, 20))
+MORNING = datetime.combine(FRIDAY, time(10, 25))
 
 
 @dataclass(frozen=True, slots=True)
-class BrokerFill:
-    """One leg as the broker filled or settled it; time is UTC."""
+class BrokerOrder:
+    """One leg as the broker has it; filled is when it was filled or settled (UTC)."""
 
-    time: datetime
+    number: int
     tag: str
     symbol: str
     qty: int
+    filled: datetime | None
+
+    @property
+    def is_ours(self) -> bool:
+        return "|" in self.tag
+
+    def to_text(self) -> str:
+        filled = None if self.filled is None else self.filled.isoformat()
+        return json.dumps([self.number, self.tag, self.symbol, self.qty, filled])
+
+    @classmethod
+    def from_text(cls, text: str) -> BrokerOrder:
+        number, tag, symbol, qty, filled = json.loads(text)
+        return cls(number, tag, symbol, qty, None if filled is None else datetime.fromisoformat(filled))
+
+
+def broker_orders(host: Host) -> Iterator[BrokerOrder]:
+    """Yield what one process knows of the broker's orders; the engine adds its own words to a tag."""
+    for order in host.engine.transactions.all_orders():
+        filled = order.last_fill_time if order.status is OrderStatus.FILLED else None
+        tag = (order.tag or "").split(" ")[0]
+        yield BrokerOrder(order.id, tag, order.symbol.value, int(order.quantity), filled)
 
 
 class FolderStore:
@@ -64,16 +87,53 @@ class FolderStore:
         return sorted(key for key in found if key.startswith(prefix))
 
 
-def market(prepare: Callable[[World], None]) -> MemorySource:
+def _entry(world: World) -> None:
+    """The second offer (2.70) fills in the minute to 10:32."""
+    world.condor(mid=2.70, half=0.40)
+    world.condor(mid=3.20, half=0.40, since="10:32")
+
+
+def _target(world: World) -> None:
+    """The target is due at 11:10; its first offer waits, its second (sent at 11:11:05) fills by 11:12; whoever comes
+    later is served by 11:18.
+    """
+    _entry(world)
+    world.condor(mid=1.00, half=0.30, since="11:10")
+    world.condor(mid=0.40, half=0.30, since="11:12")
+    for since, mid, half in (("11:14", 0.30, 0.20), ("11:16", 0.20, 0.10), ("11:18", 0.10, 0.10)):
+        world.condor(mid=mid, half=half, since=since)
+
+
+def _stop(world: World) -> None:
+    """The stop is confirmed at 11:11; the urgent ladder fills with its third order."""
+    _entry(world)
+    world.condor(mid=6.20, half=0.40, since="11:10")
+
+
+def _settled(world: World) -> None:
+    """From 15:20 nobody quotes the condor: it cannot be left, and settles in the night, 6 points in the money."""
+    _entry(world)
+    for strike in (SHORT_PUT - 10, SHORT_PUT, SHORT_CALL, SHORT_CALL + 10):
+        for right in (PUT, CALL):
+            world.silence(strike, right, since="15:20")
+    for at in range(minute("15:00"), INDEX_CLOSE + 1):
+        world.source.set_bar(SPX, world.day, at, SHORT_PUT - 6)
+
+
+MARKETS: Mapping[str, Callable[[World], None]] = {"target": _target, "stop": _stop, "settled": _settled}
+
+
+@cache
+def market(name: str) -> MemorySource:
     """Write a Friday's market once, for any number of processes."""
-    return World(prepare=prepare).source
+    return World(prepare=MARKETS[name]).source
 
 
 @dataclass
 class PaperRun:
     """The account, and everything that its processes did."""
 
-    source: MemorySource
+    name: str
     folder: Path
     cash: float = 100_000.0
     flush: Flush = Flush.WHEN_TOLD
@@ -84,6 +144,7 @@ class PaperRun:
         self.monday = SessionClock(SessionSettings()).next_session(self.day).day
         self.store = self.folder / "store"
         self.broker_file = self.folder / "broker.json"
+        self.witness = self.folder / "witness.jsonl"
         self.hosts: list[Host] = []
         self.died_at: list[datetime] = []
 
@@ -102,7 +163,7 @@ class PaperRun:
         host = Host(
             EngineJob(
                 main=MAIN,
-                source=self.source,
+                source=market(self.name),
                 start=at.date(),
                 end=self.monday,
                 start_time=at.time(),
@@ -139,16 +200,25 @@ class PaperRun:
         host.finish()
         return False
 
-    def live_on(self, at: datetime | None = None) -> PaperRun:
+    def live_on(self, at: datetime | None = None, *, until: str | None = None) -> PaperRun:
         """Start again, in the minute of the last death unless told, and live to the end: exits, close, settlement in
-        the night, and the first steps of the next session.
+        the night, and the first steps of the next session; or until a minute of the day.
         """
         host = self.start(_next_minute(self.died_at[-1]) if at is None else at)
-        self.live_out(host)
+        self.live_out(host, until=until)
         return self
 
-    def live_out(self, host: Host) -> None:
-        host.advance(until=datetime.combine(self.monday, time(9, 5)))
+    def copy(self, folder: Path) -> PaperRun:
+        """Return the account as its last process has left it, in another folder, with all that it has lived through."""
+        made = PaperRun(self.name, folder, self.cash, self.flush, self.parameters, self.day)
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        made.hosts, made.died_at = list(self.hosts), list(self.died_at)
+        return made
+
+    def live_out(self, host: Host, *, until: str | None = None) -> None:
+        morning_after = datetime.combine(self.monday, time(9, 5))
+        last = morning_after if until is None else datetime.combine(self.day, time.fromisoformat(until))
+        host.advance(until=last)
         self._check(host)
         host.finish()
 
@@ -189,24 +259,24 @@ class PaperRun:
         books = Books()
         return books, replay_ledger(FolderStore(self.store), self.assembly.run, books.apply)
 
-    def fills(self) -> list[BrokerFill]:
-        """Return what was filled or settled at the broker, over all processes, heard of or not; orders fill whole."""
-        found: dict[int, BrokerFill] = {}
+    def sent(self) -> list[BrokerOrder]:
+        """Return all that we ever sent, or that was settled for us, as the broker numbers it, over all processes."""
+        found: dict[int, BrokerOrder] = {}
+        for line in self.witness.read_text().splitlines() if self.witness.is_file() else ():
+            order = BrokerOrder.from_text(line)
+            found[order.number] = order
         for host in self.hosts:
-            for order in host.engine.transactions.all_orders():
-                if order.status is OrderStatus.FILLED and order.last_fill_time is not None:
-                    fill = BrokerFill(order.last_fill_time, _tag(order), order.symbol.value, int(order.quantity))
-                    found.setdefault(order.id, fill)
-        return sorted(found.values(), key=lambda fill: fill.time)
+            for order in broker_orders(host):
+                assert order.number not in found or found[order.number].tag == order.tag, "a number was given twice"
+                # A later process knows the end of an order that an earlier one has sent.
+                if order.number not in found or order.filled is not None:
+                    found[order.number] = order
+        return list(found.values())
 
-    def sent(self) -> dict[int, tuple[str, str]]:
-        """Return broker order number -> (tag, symbol) of all that we ever sent."""
-        found: dict[int, tuple[str, str]] = {}
-        for host in self.hosts:
-            for order in host.engine.transactions.all_orders():
-                if order.type is not OrderType.OPTION_EXERCISE:
-                    found.setdefault(order.id, (_tag(order), order.symbol.value))
-        return found
+    def fills(self) -> list[BrokerOrder]:
+        """Return what was filled or settled at the broker, heard of or not, in its order; orders fill whole."""
+        filled = [order for order in self.sent() if order.filled is not None]
+        return sorted(filled, key=lambda order: (order.filled or datetime.min, order.number))
 
     def broker_holdings(self) -> dict[str, int]:
         held = self.hosts[-1].engine.portfolio.held.values()
@@ -215,11 +285,6 @@ class PaperRun:
     def broker_cash_u6(self) -> int:
         portfolio = self.hosts[-1].engine.portfolio
         return round((portfolio.settled + portfolio.unsettled) * 1_000_000)
-
-
-def _tag(order: Order) -> str:
-    """Return an order's id as we wrote it; the engine adds its own words to a tag."""
-    return (order.tag or "").split(" ")[0]
 
 
 def _next_minute(moment: datetime) -> datetime:
@@ -233,9 +298,9 @@ def _next_minute(moment: datetime) -> datetime:
 def assert_no_order_repeated(run: PaperRun) -> None:
     intents = [record["order"] for record in run.records("ORDER_INTENT")]
     assert len(intents) == len(set(intents))
-    sent = list(run.sent().values())
-    assert len(sent) == len(set(sent)), "the broker has one of our orders twice"
-    assert {tag for tag, _symbol in sent} <= set(intents), "an order was sent that the ledger does not know"
+    legs = [(order.tag, order.symbol) for order in run.sent() if order.is_ours]
+    assert len(legs) == len(set(legs)), "the broker has one of our orders twice"
+    assert {tag for tag, _symbol in legs} <= set(intents), "an order was sent that the ledger does not know"
 
 
 def assert_opened_once(run: PaperRun) -> None:
@@ -266,7 +331,8 @@ def assert_covered(run: PaperRun, most_s: int = 60) -> None:
     """No short stood at the broker without a long of its right for longer than a minute of market time."""
     held: Counter[str] = Counter()
     since: datetime | None = None
-    for moment, fills in groupby(run.fills(), key=lambda fill: fill.time):
+    for moment, fills in groupby(run.fills(), key=lambda fill: fill.filled):
+        assert moment is not None
         assert since is None or (moment - since).total_seconds() <= most_s, f"a short was uncovered from {since}"
         for fill in fills:
             held[fill.symbol] += fill.qty
@@ -288,6 +354,3 @@ def assert_lawful(run: PaperRun) -> None:
     assert_chain_holds(run)
     assert_states_legal(run)
     assert_books_equal_broker(run)
-
-
-__all__ = ["FolderStore", "MORNING", "PaperRun", "assert_lawful", "market"]
