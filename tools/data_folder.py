@@ -7,22 +7,34 @@ from datetime import date
 from pathlib import Path
 
 _MINUTE_FILE = re.compile(r"(\d{8})_(?:quote|trade).*\.zip")
-# The folders whose days decide which sessions a folder has, the algorithm's anchor and its first underlying.
-_TELLING = ("indexoption/usa/minute/spxw", "equity/usa/minute/spy")
+# The folders whose days decide which sessions a folder has: the first underlying's options, it and the anchor.
+_OPTIONS = "indexoption/usa/minute/spxw"
+_BARS = ("equity/usa/minute/spy", "index/usa/minute/spx")
 
 
 def minute_dates(folder: Path) -> list[date]:
-    """Return the dates for which the folder has minute files of SPXW options or of SPY, in order."""
+    """Return the dates for which the folder has minute files of SPXW options, of SPX or of SPY, in order.
+
+    A folder may begin with the options of the session before its first, which LEAN takes up at midnight: a first day
+    with nothing but options is no session when the next one has bars.
+    """
+    bars: set[date] = set()
+    for place in _BARS:
+        bars |= _dates(folder / place)
+    days = sorted(bars | _dates(folder / _OPTIONS))
+    leads_in = len(days) > 1 and days[0] not in bars and days[1] in bars
+    return days[1:] if leads_in else days
+
+
+def _dates(directory: Path) -> set[date]:
+    if not directory.is_dir():
+        return set()
     found: set[date] = set()
-    for place in _TELLING:
-        directory = folder / place
-        if not directory.is_dir():
-            continue
-        for path in directory.iterdir():
-            match = _MINUTE_FILE.fullmatch(path.name)
-            if match is not None and (day := _as_date(match.group(1))) is not None:
-                found.add(day)
-    return sorted(found)
+    for path in directory.iterdir():
+        match = _MINUTE_FILE.fullmatch(path.name)
+        if match is not None and (day := _as_date(match.group(1))) is not None:
+            found.add(day)
+    return found
 
 
 def _as_date(text: str) -> date | None:

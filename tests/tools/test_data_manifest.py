@@ -75,3 +75,15 @@ def test_sessions_are_read_from_the_names_of_minute_files(folder: Path) -> None:
 
 def test_a_folder_without_minutes_has_no_sessions(tmp_path: Path) -> None:
     assert minute_dates(tmp_path) == []
+
+
+def test_options_before_the_first_bars_make_no_session(tmp_path: Path) -> None:
+    for name in (
+        "indexoption/usa/minute/spxw/20251114_quote_european.zip",
+        "indexoption/usa/minute/spxw/20251117_quote_european.zip",
+        "indexoption/usa/minute/spxw/20251119_quote_european.zip",
+        "index/usa/minute/spx/20251117_trade.zip",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert minute_dates(tmp_path) == [date(2025, 11, 17), date(2025, 11, 19)]
