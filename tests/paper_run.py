@@ -147,6 +147,7 @@ class PaperRun:
         self.witness = self.folder / "witness.jsonl"
         self.hosts: list[Host] = []
         self.died_at: list[datetime] = []
+        self.killed = 0
 
     # ------------------------------------------------------------------------------------------------------ processes
 
@@ -212,7 +213,7 @@ class PaperRun:
         """Return the account as its last process has left it, in another folder, with all that it has lived through."""
         made = PaperRun(self.name, folder, self.cash, self.flush, self.parameters, self.day)
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
-        made.hosts, made.died_at = list(self.hosts), list(self.died_at)
+        made.hosts, made.died_at, made.killed = list(self.hosts), list(self.died_at), self.killed
         return made
 
     def live_out(self, host: Host, *, until: str | None = None) -> None:
@@ -315,7 +316,8 @@ def assert_chain_holds(run: PaperRun) -> None:
     assert books.cash_u6 == run.books.cash_u6
     lines = run.records()
     starts = [number for number, record in enumerate(lines) if record["kind"] == "RUN_STARTED"]
-    assert len(starts) == len(run.hosts)
+    # A killed process may have had no time to make its header durable.
+    assert len(run.hosts) <= len(starts) <= len(run.hosts) + run.killed
     for number in starts[1:]:
         assert lines[number]["resumed_from"] == lines[number - 1]["hash"]
 
