@@ -1,4 +1,4 @@
-"""One process of a paper run, to be killed at any moment: lives a minute for each line that it reads.
+"""One process of a paper run, to be killed at any moment: lives from a moment to the end, and says each minute.
 
 python -m tests.paper_process NAME FOLDER FROM
 """
@@ -38,9 +38,8 @@ def main(name: str, folder: str, since: str) -> None:
     moment, last = datetime.fromisoformat(since), datetime.fromisoformat(since).replace(hour=11, minute=30)
     while moment < last:
         moment += timedelta(minutes=1)
-        # Said before it is lived, and lived only when told: whoever kills it knows in which minute it was.
+        # Said before it is lived: whoever takes over begins no earlier than where this one may have been.
         print(moment.isoformat(), flush=True)
-        sys.stdin.readline()
         host.advance(until=moment)
     print("ended", flush=True)
 
