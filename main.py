@@ -12,6 +12,7 @@ from AlgorithmImports import *
 from datetime import datetime, timedelta
 
 from core.assembly import Assembly, assemble
+from core.family import SYMBOLS
 from core.settings import AccountType as PlanAccount, Brokerage as PlanBrokerage, Mode, Settings
 from helpers.lean_broker import LeanBroker
 from helpers.lean_market import LeanMarket
@@ -85,6 +86,11 @@ class BulkheadAlgorithm(QCAlgorithm):
             side = plan.strikes_each_side
             option.set_filter(lambda universe: universe.include_weeklys().expiration(0, 0).strikes(-side, side))
             self._market.add_chain(plan.underlying, "SPX", option.symbol)
+        if settings.etf_rotation.enabled:
+            for ticker in SYMBOLS:
+                share = self.add_equity(ticker, Resolution.MINUTE, fill_forward=False)
+                share.set_data_normalization_mode(DataNormalizationMode.RAW)
+                self._market.add_share(ticker, share.symbol)
 
     # -------------------------------------------------------------------------------------------------- LEAN's events
 
@@ -129,6 +135,14 @@ class BulkheadAlgorithm(QCAlgorithm):
             # A backtest confirms a cancel after on_data, in the same minute: what waited for it goes on now, not in the
             # next minute. Live, reports come on other threads, and only the pulse goes on.
             assembly.coordinator.attend(self.time)
+
+    def on_splits(self, splits: Splits) -> None:
+        assembly = self._assembly
+        if assembly is None:
+            return
+        for split in splits.values():
+            if split.type == SplitType.SPLIT_OCCURRED:
+                assembly.coordinator.post(self._market.split(split))
 
     def on_securities_changed(self, changes: SecurityChanges) -> None:
         self._market.securities_changed(changes)

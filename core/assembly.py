@@ -11,11 +11,15 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Protocol, TypeVar, cast
 
+from core.assembly_family import apply_to, family_row, make_fold
 from core.books import Books
 from core.component_initializer import Blocks, ComponentInitializer, Row
 from core.entry_pipeline import EntryPipeline, GatedRule
 from core.errors import PermanentError
 from core.exit_plans import ExitWatch
+from core.family import BOOK, SYMBOLS
+from core.family_desk import FamilyDesk
+from core.family_fold import FamilyFold
 from core.ledger import Ledger
 from core.ledger_kinds import EndReason, Kind
 from core.ledger_reader import Replay, replay_ledger
@@ -50,10 +54,12 @@ from risk.event_calendar import EventCalendar
 from risk.invariants import Invariants
 from risk.margin_manager import MarginManager
 from risk.position_sizer import PositionSizer
+from risk.principles import PrincipleMonitor
 from risk.step_pricer import StepPricer
 from risk.stress import StressTester
 from risk.unit_risk import UnitJudge
 from risk.vix_manager import VixManager
+from strategies.etf_rotation import EtfRotation
 from strategies.friday_0dte import Friday0dte
 
 T = TypeVar("T")
@@ -149,6 +155,8 @@ class Assembly:
         yield "Result USD", f"{sum(trade.pnl_u6 for trade in closed) / 1e6:,.2f}"
         yield "Account phase", "unknown" if self._phases.phase is None else str(self._phases.phase)
         yield "Breaker", self._breaker.level.name
+        if parts.family is not None:
+            yield from parts.family.statistics()
         yield "Ledger head", parts.ledger.head_hash[:16]
 
     def chart_points(self) -> Iterator[tuple[str, str, float]]:
@@ -172,8 +180,11 @@ def assemble(
     run = run_id(settings)
     live = settings.run.mode is not Mode.BACKTEST
     books = Books()
-    replay = replay_ledger(store, run, books.apply) if live else Replay()
-    table = _table(settings, feed, broker, store, books, replay, run)
+    fold, monitor = make_fold(settings, books), PrincipleMonitor(settings.etf_rotation)
+    replay = replay_ledger(store, run, apply_to(books, fold)) if live else Replay()
+    table = _table(settings, broker, store, books, fold, replay, run)
+    if fold is not None:
+        table.append(family_row(settings, feed, broker, books, fold, monitor))
     initializer = ComponentInitializer(table)
     initializer.build(now)
     parts = _join(settings, initializer, feed, broker, books)
@@ -197,6 +208,9 @@ def assemble(
     }
     for strategy in parts.strategies:
         parts.state.register(strategy.name)
+    if parts.family is not None:
+        parts.state.register(parts.family.name)
+        parts.state.remember(monitor.name, monitor)
     initializer.self_test_errors = self_test(parts)
     facts = RunFacts(
         run,
@@ -233,10 +247,19 @@ def _disable_incapable(parts: Parts) -> None:
         missing = missing_capabilities(brokerage, strategy.order_types)
         if missing:
             parts.state.disable(strategy.name, f"CAPABILITY_MISSING: {brokerage.value} has no {', '.join(missing)}")
+    lacking = missing_capabilities(brokerage, EtfRotation.order_types)
+    if parts.family is not None and lacking:
+        parts.state.disable(parts.family.name, f"CAPABILITY_MISSING: {brokerage.value} has no {', '.join(lacking)}")
 
 
 def _table(
-    settings: Settings, feed: MarketFeed, broker: Broker, store: Store, books: Books, replay: Replay, run: str
+    settings: Settings,
+    broker: Broker,
+    store: Store,
+    books: Books,
+    fold: FamilyFold | None,
+    replay: Replay,
+    run: str,
 ) -> list[Row]:
     """The rows of this delivery, in tiers; a component that is not part of it is absent."""
     reducing, live = TradingState.REDUCING, settings.run.mode is not Mode.BACKTEST
@@ -245,7 +268,8 @@ def _table(
         return cast(kind, parts[name])  # type: ignore[valid-type]
 
     def make_ledger(_parts: Mapping[str, object]) -> Ledger:
-        ledger = Ledger(ChunkedSink(store, run, replay.next_chunk, careful=live), books.apply, durable_orders=live)
+        sink = ChunkedSink(store, run, replay.next_chunk, careful=live)
+        ledger = Ledger(sink, apply_to(books, fold), durable_orders=live)
         if not replay.is_fresh:
             ledger.go_on(replay.head, replay.seq, replay.time, replay.counts)
         return ledger
@@ -294,7 +318,7 @@ def _table(
             need(parts, "event_calendar", EventCalendar),
             mode=settings.run.mode,
             bp_ceiling_pct=lambda: None if phases.row is None else phases.row.bp_ceiling_pct,
-            priorities={Friday0dte.name: Friday0dte.priority},
+            priorities={Friday0dte.name: Friday0dte.priority, EtfRotation.name: EtfRotation.priority},
         )
 
     def make_friday(parts: Mapping[str, object]) -> Friday0dte:
@@ -346,7 +370,9 @@ def _table(
             "market_data",
             2,
             ("session_clock",),
-            lambda parts: MarketData(settings, need(parts, "session_clock", SessionClock)),
+            lambda parts: MarketData(
+                settings, need(parts, "session_clock", SessionClock), () if fold is None else SYMBOLS
+            ),
             state=reducing,
         ),
         Row("step_pricer", 2, ("market_data",), lambda _parts: StepPricer(settings.greeks), Blocks.OPTIONS),
@@ -420,6 +446,10 @@ def _join(
     strategies: list[Strategy] = []
     if settings.friday_0dte.enabled and isinstance(friday := initializer.part(Friday0dte.name), Friday0dte):
         strategies.append(friday)
+    family = initializer.part(BOOK) if settings.etf_rotation.enabled else None
+    desk = family if isinstance(family, FamilyDesk) else None
+    if desk is not None:
+        managers = (*managers, desk)
     return Parts(
         settings=settings,
         initializer=initializer,
@@ -439,6 +469,7 @@ def _join(
         exits=exits,
         strategies=tuple(strategies),
         recorder=get("recorder", Recorder),
+        family=desk,
     )
 
 

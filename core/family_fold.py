@@ -14,9 +14,11 @@ from typing import Any
 from core.books import Books
 from core.family import BOOK, SYMBOLS, Side, side_of
 from core.ledger_kinds import Kind
+from core.reasons import Reason
 from core.vocabulary import U6, FamilyTarget, Purpose
 
 _DAY_TRADE_SESSIONS = 5
+_LEAVING = frozenset({Purpose.CLOSE.value, Purpose.FLATTEN.value, Purpose.SWEEP.value})
 
 
 class FamilyFold:
@@ -38,8 +40,10 @@ class FamilyFold:
         self._closed_at: datetime | None = None
         self._last_close_fold: datetime | None = None
         self._switched: Side | None = None
+        self._left_for: dict[str, FamilyTarget] = {}
         self._target = FamilyTarget.CASH
         self._orphaned = False
+        self._lost_too_much = False
         self._sleeve_equity_u6: int | None = None
         self._session_cash_u6 = 0
         self.scale = 1.0
@@ -70,6 +74,11 @@ class FamilyFold:
     def opens_in_session(self) -> int:
         """Openings and additions that were sent in this session."""
         return len(self._opens_sent)
+
+    @property
+    def lost_too_much(self) -> bool:
+        """Whether the session's loss limit was reached: once is for the whole session."""
+        return self._lost_too_much
 
     @property
     def is_orphan_session(self) -> bool:
@@ -142,6 +151,7 @@ class FamilyFold:
         self._sleeve_equity_u6 = None
         self._session_cash_u6 = 0
         self._target = FamilyTarget.CASH
+        self._lost_too_much = False
         self._orphaned = any(self._books.position_of(BOOK, symbol) for symbol in SYMBOLS)
         if self._held_since is not None:
             self._held_since = self._open
@@ -149,9 +159,14 @@ class FamilyFold:
     def _family(self, kind: Kind, fields: Mapping[str, Any], time: datetime) -> None:
         if kind is Kind.SIGNAL:
             self._target = FamilyTarget(fields["target"])
+            self._lost_too_much = self._lost_too_much or fields["reason"] == Reason.SESSION_LOSS_LIMIT.value
         elif kind is Kind.VERDICT:
             if fields["allowed"] and "intent" in fields:
                 self._scales[fields["intent"]] = fields["scale_e6"] / 1e6
+        elif kind is Kind.INTENT:
+            if fields["purpose"] in _LEAVING:
+                # What the signal wanted when the holding began to leave; it goes on whatever is said meanwhile.
+                self._left_for.setdefault(fields["trade"], self._target)
         elif kind is Kind.ORDER_INTENT:
             self._orders[fields["order"]] = (fields["intent"], Purpose(fields["purpose"]))
         elif kind is Kind.ORDER_SENT:
@@ -180,7 +195,8 @@ class FamilyFold:
         if after == 0 and self.held() is FamilyTarget.CASH:
             if self._held_since is not None and self._held_since.date() == at.date():
                 self._day_trades.append(at.date())
-            same_side = side_of(self._target) is side_of(symbol) and self._target.value != symbol
+            wanted = self._left_for.pop(fields["trade"], FamilyTarget.CASH)
+            same_side = side_of(wanted) is side_of(symbol) and wanted.value != symbol
             self._switched = side_of(symbol) if same_side else None
             self._held_since, self._closed_at = None, at
 

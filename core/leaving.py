@@ -37,7 +37,10 @@ class Leaving:
         board: StateBoard,
         strategies: Sequence[Strategy],
         containment: Containment,
+        apart: frozenset[str] = frozenset(),
     ) -> None:
+        """apart: books that leave by a desk of their own."""
+        self._apart = apart
         self._books = books
         self._state = state
         self._gateway = gateway
@@ -54,8 +57,18 @@ class Leaving:
             return
         by_trade = {demand.trade: demand for demand in demands}
         for trade in self._books.open_trades():
-            if trade.state not in (TradeState.PLANNED, TradeState.SETTLING) and not trade.is_flat:
-                self._leave(trade, snapshot, by_trade.get(trade.id))
+            if trade.strategy not in self._apart:
+                self._ask(trade, snapshot, by_trade.get(trade.id))
+
+    def leave_book(self, book: str, snapshot: MarketSnapshot) -> None:
+        """Let the stored plans of one book decide, whose own desk has failed."""
+        if snapshot.phase.market_open:
+            for trade in self._books.open_trades(book):
+                self._ask(trade, snapshot, None)
+
+    def _ask(self, trade: Trade, snapshot: MarketSnapshot, demand: ExitDemand | None) -> None:
+        if trade.state not in (TradeState.PLANNED, TradeState.SETTLING) and not trade.is_flat:
+            self._leave(trade, snapshot, demand)
 
     def _leave(self, trade: Trade, snapshot: MarketSnapshot, demand: ExitDemand | None) -> None:
         due = None if trade.state is TradeState.REPAIRING else self._due(trade, snapshot, demand)

@@ -45,14 +45,16 @@ class _Seen:
 class MarketData:
     """Makes one snapshot per step."""
 
-    def __init__(self, settings: Settings, clock: SessionClock) -> None:
+    def __init__(self, settings: Settings, clock: SessionClock, shares: tuple[str, ...] = ()) -> None:
+        """shares: further tickers whose bars and last closes are read."""
         self._settings = settings
         self._clock = clock
         self._judge = QuoteJudge(settings.chain, settings.data)
         self._opening = OpeningPriceKeeper(settings.session)
         anchor, root = settings.session.anchor, settings.friday_0dte.underlying
-        self._tickers = tuple(dict.fromkeys((anchor, UNDERLYING.get(root, root), VIX)))
-        self._with_close = (anchor, VIX)
+        self._shares = frozenset(shares)
+        self._tickers = tuple(dict.fromkeys((anchor, UNDERLYING.get(root, root), VIX, *shares)))
+        self._with_close = tuple(dict.fromkeys((anchor, VIX, *shares)))
         self._feed: MarketFeed | None = None
         self._day: date | None = None
         self._bars: dict[str, RawBar] = {}
@@ -171,7 +173,7 @@ class MarketData:
                 continue
             bars[ticker] = raw
             self._heard(raw.end)
-            if raw.end <= session.close and ticker != VIX:
+            if raw.end <= session.close and ticker != VIX and ticker not in self._shares:
                 self._regular[ticker] = raw.close
             if ticker == self._settings.session.anchor and (known is None or raw.end > known.end):
                 anchor = raw

@@ -198,10 +198,10 @@ class Recorder:
             return
         margin = self._margin.usage(snapshot, self._books)
         symbols = [symbol for symbol, qty in self._books.positions().items() if qty]
-        px = {symbol: _px(snapshot.quote(symbol), None) for symbol in symbols}
+        px = {symbol: _px(snapshot.quote(symbol), snapshot.price(symbol)) for symbol in symbols}
         for underlying in sorted({self._books.instrument(symbol).underlying for symbol in symbols}):
             bar = snapshot.bars.get(underlying)
-            if bar is not None:
+            if bar is not None and underlying not in px:
                 px[underlying] = [0, 0, to_u6(bar.close), to_u6(bar.low), to_u6(bar.high)]
         self._ledger.append(
             Kind.MARK,

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from core.setting_fields import Section, choice, flatten, number, parse
+from core.settings_etf import EtfRotationSettings
 
 
 class Mode(StrEnum):
@@ -414,6 +415,7 @@ class Settings:
     state: StateSettings = field(default_factory=StateSettings)
     log: LogSettings = field(default_factory=LogSettings)
     friday_0dte: Friday0dteSettings = field(default_factory=Friday0dteSettings)
+    etf_rotation: EtfRotationSettings = field(default_factory=EtfRotationSettings)
 
     @staticmethod
     def from_parameters(parameters: Mapping[str, str]) -> Settings:

@@ -29,6 +29,7 @@ class SignalSource(StrEnum):
     RANDOM = "random"
     NAN = "nan"
     LOOK_AHEAD = "look_ahead"
+    SCRIPT = "script"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class SyntheticSettings(Section):
     hover_width_prob: float = number(0.01, "probability to either side", "OUR", low=0, high=0.4)
     nan_fraction: float = number(0.05, "of the bars", "OUR", low=0, high=1)
     accuracy_fraction: float = number(0.75, "of the bars right", "OUR", low=0, high=1)
+    script: str = choice("", "OUR: script: `10:05=0.62 10:20=nan`, each from its minute on")
     table: str = choice("", "OUR: look_ahead: `date=hex` of one bit a minute, separated by commas; made by the test")
 
 
@@ -66,7 +68,7 @@ class EtfRotationSettings(Section):
     """Intraday rotation among the index share, its triple, and their inverses; flat at every close."""
 
     section: ClassVar[str] = "etf_rotation"
-    enabled: bool = choice(True, "etf-rotation.md 7")
+    enabled: bool = choice(False, "etf-rotation.md 7")
     enter_1x_prob: float = number(0.60, "probability", "OC", low=0.5, high=0.99)
     enter_3x_prob: float = number(0.75, "probability", "OC", low=0.5, high=0.99)
     leave_1x_prob: float = number(0.55, "probability", "OC", low=0.5, high=0.99)

@@ -17,6 +17,7 @@ from core.component_initializer import ComponentInitializer
 from core.containment import Containment
 from core.entry_pipeline import EntryPipeline, refuse_entry
 from core.exit_plans import ExitWatch
+from core.family_desk import FamilyDesk
 from core.leaving import Leaving
 from core.ledger import Ledger
 from core.market import MarketSnapshot, Session, VixReading
@@ -43,6 +44,7 @@ from core.vocabulary import (
     Purpose,
     SessionPhase,
     SettlementEvent,
+    SplitEvent,
     TradingState,
     Verdict,
 )
@@ -73,6 +75,7 @@ class Parts:
     exits: ExitWatch
     strategies: tuple[Strategy, ...]
     recorder: Recorder
+    family: FamilyDesk | None = None
 
 
 class StrategyCoordinator:
@@ -89,10 +92,14 @@ class StrategyCoordinator:
         self._lines: list[str] = []
         self._stepping = False
         self._containment = Containment(parts.settings.run.mode, parts.state, parts.initializer, parts.ledger)
+        apart = frozenset[str]() if parts.family is None else frozenset({parts.family.name})
         self._leaving = Leaving(
-            parts.books, parts.state, parts.gateway, parts.exits, self._board, parts.strategies, self._containment
-        )
+            parts.books, parts.state, parts.gateway, parts.exits, self._board, parts.strategies, self._containment,
+            apart,
+        )  # fmt: skip
         parts.gateway.read_state_from(self._board.of)
+        if parts.family is not None:
+            parts.family.join(self._board)
 
     @property
     def last_step(self) -> datetime | None:
@@ -112,10 +119,13 @@ class StrategyCoordinator:
         lines, self._lines = self._lines, []
         return lines
 
-    def post(self, event: BrokerEvent | SettlementEvent) -> None:
+    def post(self, event: BrokerEvent | SettlementEvent | SplitEvent) -> None:
         """Take a report in; called from any thread, also inside a broker call."""
         if isinstance(event, SettlementEvent):
             self._parts.settlement.post(event)
+        elif isinstance(event, SplitEvent):
+            if self._parts.family is not None:
+                self._parts.family.post(event)
         else:
             self._parts.gateway.post(event)
 
@@ -163,6 +173,8 @@ class StrategyCoordinator:
         parts.gateway.fold(now)
         parts.gateway.watch(now, in_step=True)
         parts.settlement.fold(now)
+        if parts.family is not None:
+            parts.family.fold(now)
         self._note_components(parts.initializer.retry(now), now)
         # 2 reconcile
         snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(session, now))
@@ -183,11 +195,14 @@ class StrategyCoordinator:
         parts.recorder.observe(snapshot, session, phase, self._board)
         # 4 leave
         self._leaving.leave(snapshot, [demand for watch in watches.values() for demand in watch.exits])
+        self._family_leaves(snapshot)
         # 5 enter
         self._enter(snapshot, session, scale)
+        self._family_enters(snapshot, scale)
         # 6 send
         snapshot = self._send(snapshot, phase)
         # 7 record
+        self._family_ends(snapshot, scale)
         parts.recorder.after_step(snapshot)
         if now >= session.close and not parts.recorder.session_closed:
             self._close_session(snapshot, session)
@@ -213,7 +228,10 @@ class StrategyCoordinator:
     def _watched(self) -> Iterable[Instrument]:
         parts = self._parts
         held = {symbol for symbol, qty in parts.books.positions().items() if qty}
-        return [parts.books.instrument(symbol) for symbol in sorted(held.union(parts.gateway.symbols_at_work()))]
+        wanted = {symbol: parts.books.instrument(symbol) for symbol in held.union(parts.gateway.symbols_at_work())}
+        if parts.family is not None:
+            wanted = {**{item.symbol: item for item in parts.family.instruments}, **wanted}
+        return [wanted[symbol] for symbol in sorted(wanted)]
 
     def _followed(self, session: Session, now: datetime) -> Sequence[tuple[str, date]]:
         """Chains that must be seen in every minute: those of strategies that may still enter today."""
@@ -332,7 +350,7 @@ class StrategyCoordinator:
 
     def _spacing_left(self, now: datetime) -> int:
         # A process that took over knows of the openings before it from the books.
-        planned = (trade.planned for trade in self._parts.books.trades)
+        planned = (trade.planned for trade in self._parts.books.trades if trade.structure.expiries)
         last = self._last_open or max(planned, default=None)
         if last is None:
             return 0
@@ -367,6 +385,52 @@ class StrategyCoordinator:
         parts.gateway.open(intent, snapshot)
         # The exit plan lives in the snapshot alone: it must outlive a process that dies while it sends the order.
         parts.recorder.save_state(snapshot.time)
+
+    # ------------------------------------------------------------------------------------------------- the ETF family
+
+    def _family_leaves(self, snapshot: MarketSnapshot) -> None:
+        family = self._parts.family
+        if family is not None:
+            stored = partial(self._leaving.leave_book, family.name, snapshot)
+            self._containment.strategy(
+                family.name, partial(family.leave, snapshot), lambda _text: stored(), snapshot.time
+            )
+
+    def _family_enters(self, snapshot: MarketSnapshot, scale: StepScale) -> None:
+        family = self._parts.family
+        if family is None:
+            return
+        enter = partial(
+            family.enter, snapshot, scale.value, self._family_lifecycle, partial(self._family_owned, snapshot)
+        )
+        line = self._containment.strategy(family.name, enter, lambda _text: None, snapshot.time)
+        if line is not None:
+            self._lines.append(line)
+            self._parts.recorder.save_state(snapshot.time)  # the exit plan must outlive a death while it is sent
+        if family.outcome is not None and snapshot.phase.market_open:
+            self._funnel.count(family.name, family.outcome)
+
+    def _family_lifecycle(self, snapshot: MarketSnapshot) -> Verdict | None:
+        parts = self._parts
+        assert parts.family is not None
+        name, symbols = parts.family.name, [item.symbol for item in parts.family.instruments]
+        return (
+            parts.initializer.entry_refusal(name)
+            or parts.state.entry_refusal(name, snapshot.time)
+            or self._board.refusal(Gate.LIFECYCLE, name, symbols)
+        )
+
+    def _family_owned(self, snapshot: MarketSnapshot, intent: Intent) -> Verdict | None:
+        self._parts.recorder.ask_vix(snapshot)
+        return self._owned_refusals(intent, snapshot)
+
+    def _family_ends(self, snapshot: MarketSnapshot, scale: StepScale) -> None:
+        family = self._parts.family
+        if family is not None:
+            notes = self._containment.strategy(
+                family.name, partial(family.after, snapshot, scale.value), lambda _text: (), snapshot.time
+            )
+            self._parts.recorder.notes(notes, snapshot.time)
 
     # -------------------------------------------------------------------------------------------------------- 6 and 7
 

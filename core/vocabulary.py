@@ -518,6 +518,15 @@ class BrokerEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class SplitEvent:
+    """A share line is split: num new shares for den old ones.  What the broker holds has changed already."""
+
+    symbol: str
+    num: int
+    den: int
+
+
+@dataclass(frozen=True, slots=True)
 class SettlementEvent:
     """The broker settled an expired contract: qty is the change of position (+1 removes a short), underlying_price in
     points.

@@ -11,14 +11,16 @@ from AlgorithmImports import *
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import cast
 
 import numpy as np
 
 from core.ports import RawBar, RawChain, RawQuote
-from core.vocabulary import Instrument, Right
+from core.vocabulary import Instrument, Right, SplitEvent
 
 _CENT = 0.01
+_SPLIT_DENOMINATOR = 1000
 # LEAN's own number for an index option follows its last price (0.05 below 3, 0.10 from there on), so that it depends on
 # the moment in which it is read; the net price of a combo moves in 0.05.
 _INDEX_OPTION_TICK = 0.05
@@ -117,6 +119,11 @@ class LeanMarket:
         return root if root in self._listed and not symbol.is_canonical() else None
 
     # ----------------------------------------------------------------------------------------------------- one minute
+
+    def split(self, split: Split) -> SplitEvent:
+        """Turn LEAN's factor (0.5 for two new shares for an old one) into whole numbers."""
+        ratio = Fraction(1 / float(split.split_factor)).limit_denominator(_SPLIT_DENOMINATOR)
+        return SplitEvent(self.instrument(split.symbol).symbol, ratio.numerator, ratio.denominator)
 
     def absorb(self, data: Slice) -> None:
         self._slice = data

@@ -10,7 +10,9 @@ from core.settings import LogSettings
 
 
 class LogBudget:
-    """Spends bytes of log: per run in a backtest, per session live. Spent: only lines that begin with ERROR still pass."""
+    """Spends bytes of log: per run in a backtest, per session live. Spent: only lines that begin with ERROR still
+    pass.
+    """
 
     def __init__(self, settings: LogSettings, *, live: bool) -> None:
         self._limit = settings.live_bytes if live else settings.backtest_bytes

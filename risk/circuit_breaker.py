@@ -21,6 +21,7 @@ from core.reasons import Reason
 from core.rules import Cause, ExitDemand, Note, Watch
 from core.settings import BreakerSettings
 from core.vocabulary import Disposition, Gate, Intent, Ladder, SessionPhase, TradingState, Verdict, to_u6
+from risk.account_phases import is_option_trade
 from risk.breaker_state import BreakerState, Condition, Level, dump, load
 
 if TYPE_CHECKING:
@@ -107,8 +108,9 @@ class CircuitBreaker:
         if state.level is not Level.OK or state.pending is not Level.OK:
             condition = self._leading_condition()
             return Verdict.refuse(condition.reason, level=max(state.level, state.pending).name)
-        if state.released_at is not None:
-            new = [trade.id for trade in books.open_trades() if trade.planned >= state.released_at]
+        if state.released_at is not None and is_option_trade(intent.structure.name):
+            open_trades = (trade for trade in books.open_trades() if is_option_trade(trade.structure.name))
+            new = [trade.id for trade in open_trades if trade.planned >= state.released_at]
             if new:
                 return Verdict.refuse(Reason.BREAKER_RECOVERY, open_new_trade=new[0])
         return Verdict.allow()

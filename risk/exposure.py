@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from core.vocabulary import U6, Instrument, Structure
+from core.vocabulary import U6, Instrument, Structure, StructureName
 
 if TYPE_CHECKING:
     from core.books import Books
@@ -42,8 +42,10 @@ class Exposure:
         return not self.held and self.pending_units == 0
 
     def ends_on(self, day: date) -> bool:
-        """Tell whether every contract expires on that day, so that the trade must be flat by tonight."""
-        return self.structure.expiries == (day,)
+        """Tell whether the trade must be flat by tonight: every contract expires on that day, or it is the rotation
+        book's shares.
+        """
+        return self.structure.expiries == (day,) or self.structure.name is StructureName.SHARES
 
 
 def exposures(books: Books) -> Iterator[Exposure]:

@@ -12,7 +12,7 @@ from core.errors import VocabularyError
 from core.market import MarketSnapshot
 from core.reasons import Reason
 from core.settings import SizerSettings
-from core.vocabulary import Intent, IntentKind, RiskBasis, Structure, UnitRisk, Verdict
+from core.vocabulary import Intent, IntentKind, RiskBasis, Structure, StructureName, UnitRisk, Verdict
 
 if TYPE_CHECKING:
     from core.books import Books
@@ -42,6 +42,10 @@ class Invariants:
         equity, risk, units = snapshot.equity_usd, intent.risk, intent.qty
         if equity is None or risk is None or units is None:
             return Verdict.refuse(Reason.EQUITY_UNKNOWN if equity is None else Reason.DENIED_STRUCTURE, risk="unknown")
+        if risk.basis is RiskBasis.FAMILY and not _is_bought_share(intent.structure):
+            return Verdict.refuse(
+                Reason.DENIED_STRUCTURE, basis=risk.basis.value, structure=intent.structure.name.value
+            )
         for name, value in _figures(risk):
             if value is None or not math.isfinite(value) or value < 0:
                 return Verdict.refuse(Reason.DENIED_STRUCTURE, figure=name, value=str(value))
@@ -54,12 +58,17 @@ class Invariants:
         return None
 
 
+def _is_bought_share(structure: Structure) -> bool:
+    """The family's basis sets no limit of a trade: it is for its shares alone."""
+    return structure.name is StructureName.SHARES and not structure.expiries and not structure.shorts
+
+
 def _figures(risk: UnitRisk) -> list[tuple[str, float | None]]:
     """Return the figures that this basis needs; every one of them must be a number."""
     figures: list[tuple[str, float | None]] = [
         ("margin_usd", risk.margin_usd),
         ("stressed_margin_usd", risk.stressed_margin_usd),
-        ("trade_risk_usd", risk.trade_risk_usd),
+        ("t_loss_usd", risk.t_loss_usd) if risk.basis is RiskBasis.FAMILY else ("trade_risk_usd", risk.trade_risk_usd),
     ]
     if risk.basis is RiskBasis.STRESS:
         figures.append(("c_loss_usd", risk.c_loss_usd))

@@ -113,7 +113,7 @@ class StressTester:
             if view is None or not view.serves(qty) or beta is None or shock.volatility_shift is None:
                 return None
             shift = shock.volatility_shift * self._term(instrument, today)
-            total += qty * instrument.multiplier * view.shocked(move * max(abs(beta), 1.0), shift)
+            total += qty * instrument.multiplier * view.shocked(move * math.copysign(max(abs(beta), 1.0), beta), shift)
         return total
 
     def _term(self, instrument: Instrument, today: date) -> float:

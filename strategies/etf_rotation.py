@@ -16,8 +16,8 @@ from core.family import BOOK, HIGHEST, LOWEST, Decision, FamilyView, Side, Trail
 from core.ports import OrderType
 from core.reasons import Reason
 from core.settings_etf import EtfRotationSettings
-from core.vocabulary import FamilyTarget
 from core.signal import Reading
+from core.vocabulary import FamilyTarget
 
 CASH: Final = FamilyTarget.CASH
 
@@ -30,6 +30,7 @@ class EtfRotation:
 
     name: ClassVar[str] = BOOK
     priority: ClassVar[int] = 6
+    tier: ClassVar[int] = 4
     order_types: ClassVar[frozenset[OrderType]] = frozenset({OrderType.LIMIT, OrderType.MARKET})
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from datetime import date
+from datetime import date, time
 
 from core.errors import SettingsError
 from core.reasons import Reason
@@ -62,7 +62,27 @@ def _say(source: SignalSource, made: SyntheticSettings) -> Say:
         return lambda bar: 0.001 + 0.998 * _draw(made.seed, bar, "random")
     if source is SignalSource.NAN:
         return lambda bar: math.nan if _draw(made.seed, bar, "nan") < made.nan_fraction else made.constant_prob
-    return _look_ahead(made)
+    return _scripted(made.script) if source is SignalSource.SCRIPT else _look_ahead(made)
+
+
+def _scripted(text: str) -> Say:
+    """Say what a script says from each of its minutes on; before the first one nothing."""
+    try:
+        parts = [part.split("=") for part in text.split()]
+        steps = sorted((time.fromisoformat(clock), float(value)) for clock, value in parts)
+    except ValueError:
+        raise SettingsError(
+            [
+                f"etf_rotation.synthetic.script = {text[:40]!r}: expected `10:05=0.62 10:20=nan`. Write minutes as "
+                f"hh:mm and probabilities as numbers."
+            ]
+        ) from None
+
+    def say(bar: SignalBar) -> float | None:
+        found = [value for clock, value in steps if clock <= bar.end.time()]
+        return found[-1] if found else None
+
+    return say
 
 
 def _look_ahead(made: SyntheticSettings) -> Say:

@@ -53,11 +53,12 @@ def test_exit_code_1_for_a_violated_run(capsys: pytest.CaptureFixture[str], run_
     records = [record | {"fee_u6": -1} if record["kind"] == "FILL" else record for record in pool(1)]
     (run_dir / "ledger.jsonl").write_bytes(b"".join(chained(records)))
     code, found = answer(capsys, "integrity", run_dir)
-    assert (code, found["verdict"]) == (1, "VIOLATED")
+    assert (code, found["verdict"], found["exit_code"]) == (1, "VIOLATED", 1)
     row = next(row for row in found["rules"] if row["id"] == "AU-34")
     assert row["occurrences"] > 0
     assert row["first"]["exchange"].endswith(("EST", "EDT"))
-    assert main(["audit", "verify", str(run_dir), "--quiet"]) == 1  # the totals do not add up any more
+    for verb in ("verify", "summary", "trade-flow", "position-history", "funnel", "replay"):
+        assert main(["audit", verb, str(run_dir), "--quiet"]) == 1, verb
 
 
 def test_exit_code_2_for_what_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -102,10 +103,13 @@ def test_position_history_of_one_symbol(capsys: pytest.CaptureFixture[str], run_
 
 
 @pytest.mark.parametrize("by", ["gate", "reason", "hour", "session"])
-def test_funnel_counts_every_refusal(capsys: pytest.CaptureFixture[str], run_dir: Path, by: str) -> None:
-    _, found = answer(capsys, "funnel", run_dir, "--by", by)
-    refused = sum(1 for record in pool(1) if record["kind"] == "VERDICT" and not record["allowed"])
-    entries = sum(1 for record in pool(1) if record["kind"] == "INTENT" and record["purpose"] in ("OPEN", "ADD"))
+def test_funnel_counts_every_refusal(capsys: pytest.CaptureFixture[str], tmp_path: Path, by: str) -> None:
+    records = pool(2, "refusing")
+    _, found = answer(capsys, "funnel", write(tmp_path / "run", records), "--by", by)
+    refused = sum(1 for record in records if record["kind"] == "VERDICT" and not record["allowed"])
+    entries = sum(1 for record in records if record["kind"] == "INTENT" and record["purpose"] in ("OPEN", "ADD"))
+    assert refused > 0
+    assert entries > 0
     assert (sum(row["refusals"] for row in found), sum(row["entries"] for row in found)) == (refused, entries)
 
 
@@ -123,6 +127,9 @@ def test_replay_shows_the_books_of_a_moment(capsys: pytest.CaptureFixture[str], 
     _, found = answer(capsys, "replay", run_dir, "--at", place)
     assert (found["seq"], found["cash_u6"]) == (place, fill["cash_after_u6"])
     assert {row["symbol"]: row["qty"] for row in found["positions"] if row["book"]}[fill["symbol"]] == fill["pos_after"]
+    _, then = answer(capsys, "replay", run_dir, "--at", fill["time"])
+    later = next(record["seq"] for record in pool(1) if record["time"] > fill["time"])
+    assert (then["seq"], then["time_us"]) == (later - 1, found["time_us"])
     _, end = answer(capsys, "replay", run_dir)
     assert end["pnl_by_cash_u6"] == end["pnl_by_mark_u6"] or end["positions"]
 

@@ -48,8 +48,8 @@ class FamilyLedger:
     def mark(self, at: datetime, equity_usd: float) -> None:
         self.write(Kind.MARK, at, "", equity_u6=to_u6(equity_usd))
 
-    def signal(self, at: datetime, target: str) -> None:
-        self.write(Kind.SIGNAL, at, target=target)
+    def signal(self, at: datetime, target: str, reason: str = "ALLOWED") -> None:
+        self.write(Kind.SIGNAL, at, target=target, reason=reason)
 
     def order(
         self, at: datetime, symbol: str, qty: int, purpose: str, *, trade: str | None = None, scale: float = 1.0

@@ -57,6 +57,15 @@ def test_a_close_is_half_of_a_switch_when_the_signal_wanted_the_other_share_of_i
     assert ledger.fold.switched_side is side
 
 
+def test_a_switch_that_takes_several_sales_is_one(ledger: FamilyLedger) -> None:
+    trade = ledger.buy("10:06", "10:07", "TQQQ", 352, 85.19)
+    ledger.signal(clock("10:30"), "QQQ")
+    ledger.sell("10:30", trade, "TQQQ", 300, 85.0)
+    ledger.signal(clock("10:31"), "CASH")
+    ledger.sell("10:31", trade, "TQQQ", 52, 85.0)
+    assert ledger.fold.switched_side is Side.LONG
+
+
 def test_openings_are_counted_by_sending_and_by_first_fill(ledger: FamilyLedger) -> None:
     trade = ledger.buy("10:06", "10:07", "TQQQ", 200, 85.19)
     ledger.order(clock("10:08"), "TQQQ", 152, "ADD", trade=trade)
@@ -166,3 +175,12 @@ def test_etf_21_the_fold_moves_only_with_fills(ledger: FamilyLedger) -> None:
     ledger.write(Kind.ORDER_OUTCOME, clock("10:07"), order="x", outcome="CANCELLED", filled=0, left=352)
     assert ledger.fold.held() is CASH
     assert ledger.fold.bars_held(clock("11:00")) == 0
+
+
+def test_the_loss_limit_is_for_the_whole_session_and_for_that_one_alone(ledger: FamilyLedger) -> None:
+    ledger.signal(clock("11:00"), "CASH", "SESSION_LOSS_LIMIT")
+    ledger.signal(clock("11:01"), "CASH", "NEUTRAL")
+    found = [ledger.fold.lost_too_much]
+    ledger.close_session()
+    ledger.open_session(TOMORROW)
+    assert [*found, ledger.fold.lost_too_much] == [True, False]

@@ -146,7 +146,11 @@ def test_an_order_never_meets_an_own_order_of_the_other_side() -> None:
 def test_og_p2_a_reduction_that_passes_brings_the_symbol_nearer_to_zero(held: int, qty: int, working: int) -> None:
     request = OrderRequest("id", OrderType.LIMIT, TimeInForce.DAY, (OrderLeg(SHORT, qty),), abs(qty), -1.0)
     known = closing_facts(
-        held={SHORT.symbol: held}, own={SHORT.symbol: held}, working={SHORT.symbol: working}, approved_units=5, net=NetQuote(-1.0, -0.9)
+        held={SHORT.symbol: held},
+        own={SHORT.symbol: held},
+        working={SHORT.symbol: working},
+        approved_units=5,
+        net=NetQuote(-1.0, -0.9),
     )
     if judge_order(request, known, SETTINGS).allowed:
         after = held + qty + working

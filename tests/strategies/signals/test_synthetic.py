@@ -80,3 +80,10 @@ def test_a_table_survives_its_text_and_a_wrong_one_is_one_sentence() -> None:
 def test_a_missing_minute_stays_missing(source: SignalSource) -> None:
     reading = make_signal(settings(source), backtest=True).update(MissingBar(OPEN, 1))
     assert reading.reason == "BAR_MISSING"
+
+
+def test_a_script_says_each_value_from_its_minute_on() -> None:
+    values = said(SignalSource.SCRIPT, script="09:33=0.62 09:35=nan 09:36=0.2")
+    assert values[:8] == [None, None, 0.62, 0.62, None, 0.2, 0.2, 0.2]
+    with pytest.raises(SettingsError, match=r"synthetic\.script"):
+        said(SignalSource.SCRIPT, script="at noon=0.5")

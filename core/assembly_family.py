@@ -1,0 +1,138 @@
+"""The ETF book's part of the component table: what its desk is made of, and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+from core.books import Books
+from core.component_initializer import Blocks, Row
+from core.entry_pipeline import GatedRule
+from core.family import BOOK
+from core.family_desk import FamilyDesk, FamilyParts
+from core.family_entry import FamilyEntry
+from core.family_fold import FamilyFold
+from core.family_market import FamilyMarket
+from core.family_orders import FamilyOrders
+from core.family_splits import FamilySplits
+from core.ledger import Ledger
+from core.ledger_kinds import Kind
+from core.order_gateway import OrderGateway
+from core.ports import Broker, MarketFeed, OrderType
+from core.session_gate import SessionGate
+from core.settings import Mode, Settings
+from core.state_manager import StateManager
+from core.vocabulary import Gate
+from helpers.brokerages import CAPABILITIES
+from risk.chain_gate import ChainGate
+from risk.circuit_breaker import CircuitBreaker
+from risk.event_calendar import EventCalendar
+from risk.family_risk import FamilyRoom
+from risk.family_sizer import FamilySizer
+from risk.invariants import Invariants
+from risk.margin_manager import MarginManager
+from risk.principles import PrincipleMonitor
+from risk.step_pricer import StepPricer
+from risk.stress import StressTester
+from risk.vix_manager import VixManager
+from strategies.etf_rotation import AllocationPolicy, EtfRotation
+from strategies.signals.health import SignalHealth
+from strategies.signals.synthetic import make_signal
+
+T = TypeVar("T")
+Apply = Callable[[Kind, str, Mapping[str, Any], datetime], None]
+
+NEEDS = (
+    "ledger", "session_clock", "state_manager", "order_gateway", "reconciliation", "market_data", "step_pricer",
+    "chain_gate", "vix_manager", "event_calendar", "circuit_breaker", "margin_manager",
+)  # fmt: skip
+
+
+def make_fold(settings: Settings, books: Books) -> FamilyFold | None:
+    """Return the fold of the ETF book's counters, None in a run without it."""
+    chosen = settings.etf_rotation
+    return FamilyFold(books, block_minutes=chosen.block_minutes) if chosen.enabled else None
+
+
+def apply_to(books: Books, fold: FamilyFold | None) -> Apply:
+    """Return what takes each record in: the books first, then what is counted beside them."""
+    if fold is None:
+        return books.apply
+    counters = fold
+
+    def apply(kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
+        books.apply(kind, book, fields, time)
+        counters.apply(kind, book, fields, time)
+
+    return apply
+
+
+def family_row(
+    settings: Settings, feed: MarketFeed, broker: Broker, books: Books, fold: FamilyFold, monitor: PrincipleMonitor
+) -> Row:
+    """Return the row of the ETF book."""
+
+    def make(parts: Mapping[str, object]) -> FamilyDesk:
+        return _make_desk(settings, feed, broker, books, fold, monitor, parts)
+
+    return Row(BOOK, EtfRotation.tier, NEEDS, make, Blocks.ITSELF, critical=False)
+
+
+def _make_desk(
+    settings: Settings,
+    feed: MarketFeed,
+    broker: Broker,
+    books: Books,
+    fold: FamilyFold,
+    monitor: PrincipleMonitor,
+    parts: Mapping[str, object],
+) -> FamilyDesk:
+    def need(name: str, kind: type[T]) -> T:
+        return cast(kind, parts[name])  # type: ignore[valid-type]
+
+    chosen, brokerage = settings.etf_rotation, settings.account.brokerage
+    ledger, state = need("ledger", Ledger), need("state_manager", StateManager)
+    margin = need("margin_manager", MarginManager)
+    stress = StressTester(settings.stress, need("step_pricer", StepPricer))
+    market = FamilyMarket(chosen, feed)
+    orders = FamilyOrders(chosen, brokerage, ledger, books, fold, broker, need("order_gateway", OrderGateway), state)
+    gates = (
+        GatedRule(Gate.DATA, need("chain_gate", ChainGate).rule),
+        GatedRule(Gate.VIX, need("vix_manager", VixManager).rule),
+        GatedRule(Gate.EVENTS, need("event_calendar", EventCalendar).rule),
+        GatedRule(Gate.BREAKER, need("circuit_breaker", CircuitBreaker).rule),
+        GatedRule(Gate.MARGIN, margin.rule),
+    )
+    entry = FamilyEntry(
+        chosen,
+        settings.account.type,
+        ledger,
+        books,
+        fold,
+        market,
+        orders,
+        FamilySizer(chosen, brokerage),
+        FamilyRoom(margin, stress),
+        gates,
+        Invariants(settings.sizer).rule,
+    )
+    return FamilyDesk(
+        FamilyParts(
+            settings=chosen,
+            ledger=ledger,
+            books=books,
+            fold=fold,
+            market=market,
+            orders=orders,
+            entry=entry,
+            splits=FamilySplits(ledger, books, broker),
+            state=state,
+            signal=make_signal(chosen, backtest=settings.run.mode is Mode.BACKTEST),
+            policy=AllocationPolicy(chosen),
+            gate=SessionGate.for_clock(chosen, settings.session),
+            monitor=monitor,
+            make_health=SignalHealth,
+            has_auction=OrderType.MARKET_ON_CLOSE in CAPABILITIES[brokerage].order_types,
+        )
+    )

@@ -1,0 +1,414 @@
+"""The ETF book in a step: signal, policy, gate, reconciler, then closes before openings.
+
+Order within a step: the principles are watched first and may halt the book; then the bar is read and becomes one
+target, which stands in the ledger as SIGNAL; then everything that is not the target is cancelled or sold, whatever any
+limiter says; then, in a step in which nothing had to go, an opening is judged through the gates.  Nothing of a blocked
+opening is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from core.books import Books
+from core.family import BOOK, SYMBOLS, Decision, FamilyView, SizeVerdict, Trail
+from core.family_entry import FamilyEntry
+from core.family_fold import FamilyFold
+from core.family_market import FamilyMarket, closes_in_usd
+from core.family_orders import FamilyOrders
+from core.family_ports import Health, Monitor, Policy
+from core.family_reconciler import FamilyOrder, Plan, reconcile
+from core.family_splits import FamilySplits
+from core.ledger import Ledger
+from core.ledger_kinds import Kind
+from core.market import MarketSnapshot, Session
+from core.reasons import Reason
+from core.rules import Note, Watch
+from core.session_gate import GateState, SessionGate, gate_of
+from core.settings_etf import EtfRotationSettings
+from core.signal import MissingBar, Reading, Signal, SignalBar
+from core.state_manager import StateManager
+from core.trade_machine import TradeState, Trigger
+from core.trading_state import StateBoard
+from core.vocabulary import FamilyTarget, Gate, Instrument, Intent, Purpose, SplitEvent, TradingState, Verdict
+from core.working_orders import Style
+
+CASH = FamilyTarget.CASH
+HELD = "HELD"
+AT_WORK = "AT_WORK"
+
+_INSTRUMENTS = tuple(Instrument(symbol, symbol) for symbol in SYMBOLS)
+
+_FITS = SizeVerdict(0, None, Reason.ALLOWED)
+"""Stands for the size until the gates have spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyParts:
+    """What the desk works with."""
+
+    settings: EtfRotationSettings
+    ledger: Ledger
+    books: Books
+    fold: FamilyFold
+    market: FamilyMarket
+    orders: FamilyOrders
+    entry: FamilyEntry
+    splits: FamilySplits
+    state: StateManager
+    signal: Signal
+    policy: Policy
+    gate: SessionGate
+    monitor: Monitor
+    make_health: Callable[[], Health]
+    has_auction: bool
+
+
+@dataclass(slots=True)
+class _Bar:
+    """What this step has decided."""
+
+    decision: Decision
+    plan: Plan
+    blocked: Reason | None = None
+    outcome: str = ""
+    refused: bool = False
+    bounded: bool = False
+    auction: set[str] = field(default_factory=set)
+
+
+class FamilyDesk:
+    """Runs the book; a manager of the step, and its own stages of leaving and entering."""
+
+    name = BOOK
+
+    def __init__(self, parts: FamilyParts) -> None:
+        self._parts = parts
+        self._board: StateBoard | None = None
+        self._session: Session | None = None
+        self._trail = Trail()
+        self._health = parts.make_health()
+        self._bar: _Bar | None = None
+        self._auction_decided = False
+        self._halted_before_auction: set[str] = set()
+        self._is_bounded = False
+        self._closed = False
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The family's shares: their quotes are read in every step."""
+        return _INSTRUMENTS
+
+    def join(self, board: StateBoard) -> None:
+        """Read trading states from the board of the step."""
+        self._board = board
+
+    def post(self, event: SplitEvent) -> None:
+        """Take a split in; called from any thread."""
+        self._parts.splits.post(event)
+
+    # ------------------------------------------------------------------------------------------------------ the watch
+
+    def fold(self, now: datetime) -> None:
+        """Fold what was announced since the last step, before books and broker are compared."""
+        for symbol, num, den in self._parts.splits.fold(now):
+            self._parts.market.split(symbol, num, den)
+
+    def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
+        """Hold the book against its principles; returns breaches and the halt that follows from them."""
+        parts, session = self._parts, snapshot.session
+        if self._session is None or self._session.day != session.day:
+            self._open_session(snapshot)
+        notes = self._check(snapshot)
+        return Watch(causes=parts.monitor.causes(), notes=notes)
+
+    def _open_session(self, snapshot: MarketSnapshot) -> None:
+        parts, session, now = self._parts, snapshot.session, snapshot.time
+        self._session = session
+        self._trail, self._health = Trail(), parts.make_health()
+        self._auction_decided, self._closed, self._is_bounded = False, False, False
+        self._halted_before_auction = set()
+        parts.market.open_session(session)
+        holdings = parts.orders.holdings(now)
+        is_clean = not holdings.symbols and not parts.orders.working() and not parts.books.is_locked(BOOK)
+        parts.monitor.session_opened(session.day, is_clean=is_clean)
+
+    def _check(self, snapshot: MarketSnapshot) -> tuple[Note, ...]:
+        parts, session, now = self._parts, snapshot.session, snapshot.time
+        standing = parts.orders.standing(now, is_over=parts.monitor.is_over(session, now))
+        was_halted = parts.monitor.is_halted
+        notes = parts.monitor.check(standing, session.day)
+        if parts.monitor.is_halted and not was_halted:
+            parts.state.manage_only(BOOK, now, "a principle is breached")
+        return notes
+
+    # ------------------------------------------------------------------------------------------------------ 4 leaving
+
+    def leave(self, snapshot: MarketSnapshot) -> None:
+        """Read the bar, decide, and begin what has to go."""
+        parts = self._parts
+        minutes = parts.market.observe(snapshot)
+        self._bar = None
+        if not minutes:
+            return
+        for past in minutes[:-1]:
+            self._read(past)  # a process before this one has decided on them
+        reading = self._read(minutes[-1])
+        bar = self._bar = _Bar(self._decide(reading, snapshot), Plan())
+        bar.outcome = bar.decision.reason.value
+        self._record(reading, bar.decision, snapshot)
+        if snapshot.phase.market_open and self._may_act():
+            self._auction(bar, snapshot)
+            self._clear_the_way(bar, snapshot)
+
+    def _read(self, minute: SignalBar | MissingBar) -> Reading:
+        reading = self._parts.signal.update(minute)
+        self._trail = self._parts.policy.advance(self._trail, reading)
+        self._health.observe(reading)
+        return reading
+
+    def _decide(self, reading: Reading, snapshot: MarketSnapshot) -> Decision:
+        parts, now, held = self._parts, snapshot.time, self._parts.fold.held()
+        view = FamilyView(
+            held=held,
+            bars_held=parts.fold.bars_held(now),
+            bars_since_close=parts.fold.bars_since_close(now),
+            switched_side=parts.fold.switched_side,
+            opens_in_session=parts.fold.opens_in_session,
+            trail=self._trail,
+            vix=snapshot.vix.value if snapshot.vix is not None and snapshot.vix.is_good else None,
+            loss_limit_reached=self._has_lost_too_much(snapshot),
+        )
+        decision = parts.policy.decide(reading, view)
+        if parts.fold.is_orphan_session:
+            decision = Decision(CASH, Reason.ORPHAN_SESSION)
+        elif parts.orders.is_leaving():
+            decision = Decision(CASH, Reason.CLOSE_NOT_CONFIRMED)
+        return parts.gate.apply(decision, snapshot.phase, held, halted=self._is_halted())
+
+    def _has_lost_too_much(self, snapshot: MarketSnapshot) -> bool:
+        """Whether the session's loss limit is reached; once is for the whole session."""
+        fold, settings = self._parts.fold, self._parts.settings
+        if fold.lost_too_much:
+            return True
+        equity, pnl = fold.sleeve_equity_usd(), fold.session_pnl_usd(closes_in_usd(snapshot, SYMBOLS))
+        if equity is None or pnl is None:
+            return False
+        return pnl <= -settings.session_loss_fraction * settings.sleeve_fraction * equity
+
+    def _is_halted(self) -> bool:
+        return self._parts.monitor.is_halted or (self._board is not None and self._board.wants_flat(BOOK) is not None)
+
+    def _may_act(self) -> bool:
+        """Whether anything may be sent at all: a frozen account only cancels."""
+        if self._board is None:
+            return False
+        state, may_flatten = self._board.of(BOOK)
+        return state is not TradingState.HALTED or may_flatten
+
+    def _record(self, reading: Reading, decision: Decision, snapshot: MarketSnapshot) -> None:
+        known = {} if reading.probability is None else {"p_e6": round(reading.probability * 1e6)}
+        self._parts.ledger.append(
+            Kind.SIGNAL,
+            BOOK,
+            snapshot.time,
+            bar_time=reading.bar_time,
+            state=reading.state.value,
+            target=decision.target.value,
+            held=self._parts.fold.held().value,
+            reason=decision.reason.value,
+            **known,
+        )
+
+    def _clear_the_way(self, bar: _Bar, snapshot: MarketSnapshot) -> None:
+        """Cancel and sell what is not the target."""
+        parts, now, target = self._parts, snapshot.time, bar.decision.target
+        if gate_of(snapshot.phase) is not GateState.TRADE:
+            parts.orders.cancel_openings(now)
+        held = parts.books.position_of(BOOK, target.value)
+        surplus = parts.entry.surplus(target, snapshot) if held > 0 and not parts.orders.is_leaving() else 0
+        plan = bar.plan = reconcile(
+            target,
+            parts.orders.holdings(now),
+            parts.orders.working(),
+            lambda: _FITS,
+            surplus=surplus,
+            max_opens_per_bar=parts.settings.max_opens_per_bar,
+        )
+        bar.blocked = None if plan.reason is Reason.ALLOWED else plan.reason
+        parts.orders.cancel(plan.cancels, now)
+        for order in plan.closes:
+            self._close(order, bar, snapshot)
+
+    def _close(self, order: FamilyOrder, bar: _Bar, snapshot: MarketSnapshot) -> None:
+        """Begin one close, unless the symbol cannot be traded now."""
+        parts, now = self._parts, snapshot.time
+        ending = gate_of(snapshot.phase) >= GateState.FLATTEN
+        is_orphan = parts.fold.is_orphan_session
+        if is_orphan and not ending:
+            ready = now >= snapshot.session.open + timedelta(seconds=parts.settings.orphan_delay_s)
+            if not ready or not snapshot.quote(order.symbol).is_good:
+                return
+        if parts.market.is_halted(order.symbol, snapshot) and not ending:
+            bar.outcome = Reason.HALT_SUSPECTED.value
+            return
+        purpose = order.purpose
+        if purpose is Purpose.CLOSE:
+            purpose = Purpose.SWEEP if is_orphan else Purpose.FLATTEN if self._is_halted() else Purpose.CLOSE
+        parts.orders.close(order, purpose, self._exit_reason(bar.decision, snapshot), snapshot)
+
+    def _exit_reason(self, decision: Decision, snapshot: MarketSnapshot) -> Reason:
+        if self._is_halted():
+            return Reason.EXIT_RISK
+        if gate_of(snapshot.phase) >= GateState.FLATTEN or self._parts.fold.is_orphan_session:
+            return Reason.EXIT_FLATTEN
+        by_signal = decision.reason in (Reason.ALLOWED, Reason.NEUTRAL, Reason.SESSION_PHASE)
+        return Reason.EXIT_TARGET if by_signal else decision.reason
+
+    # ------------------------------------------------------------------------------------------------------ the auction
+
+    def _auction(self, bar: _Bar, snapshot: MarketSnapshot) -> None:
+        """Decide once whether a holding needs the closing auction; take it back where the symbol trades again."""
+        parts, session, now = self._parts, snapshot.session, snapshot.time
+        for parent in parts.orders.parents():
+            symbol = parent.structure.symbols[0]
+            if parent.style is not Style.ON_CLOSE or parent.stopping or symbol not in self._halted_before_auction:
+                continue
+            early = now < session.before_close(parts.settings.moc_release_minutes)
+            if early and not parts.market.is_halted(symbol, snapshot) and snapshot.quote(symbol).is_good:
+                parts.orders.stop(parent, now)
+        due = session.before_close(parts.settings.moc_decide_minutes)
+        if self._auction_decided or now < due:
+            return
+        self._auction_decided = True
+        if now >= due + timedelta(seconds=30):
+            return  # too late for the exchange's notice
+        for symbol in SYMBOLS:
+            if parts.books.position_of(BOOK, symbol) > 0:
+                self._send_to_auction(symbol, bar, snapshot)
+
+    def _send_to_auction(self, symbol: str, bar: _Bar, snapshot: MarketSnapshot) -> None:
+        parts, now = self._parts, snapshot.time
+        halted = parts.market.is_halted(symbol, snapshot)
+        if not halted and parts.orders.rejected_in_a_row(symbol) < 2:
+            return
+        if not parts.has_auction:
+            text = f"{symbol} may not be sold before the close and the brokerage has no order for the auction."
+            self._alert("CRITICAL", Reason.MOC_UNSUPPORTED.value, text, snapshot)
+            return
+        for parent in parts.orders.parents():
+            if parent.structure.symbols[0] == symbol and parent.working is None:
+                parts.orders.stop(parent, now)  # it waits for its next try; the auction is that
+        if any(item.symbol == symbol for item in parts.orders.working()):
+            return
+        held = parts.orders.holdings(now).agreed(symbol)
+        if held > 0:
+            if halted:
+                self._halted_before_auction.add(symbol)
+            order = FamilyOrder(symbol, -held, Purpose.CLOSE)
+            purpose = Purpose.FLATTEN if self._is_halted() else Purpose.CLOSE
+            parts.orders.close(order, purpose, Reason.EXIT_FLATTEN, snapshot, at_close=True)
+
+    # ------------------------------------------------------------------------------------------------------ 5 entering
+
+    def enter(
+        self,
+        snapshot: MarketSnapshot,
+        scale: float,
+        lifecycle: Callable[[MarketSnapshot], Verdict | None],
+        owned: Callable[[Intent], Verdict | None],
+    ) -> str | None:
+        """Judge the opening of the target; returns a line for the log where one was begun."""
+        parts, bar = self._parts, self._bar
+        if bar is None or bar.decision.target is CASH or not snapshot.phase.market_open:
+            return None
+        target = bar.decision.target
+        working = parts.orders.working()
+        if any(item.is_opening and item.symbol == target.value for item in working):
+            bar.outcome = AT_WORK
+            return None
+        answer = parts.entry.judge(target, bar.blocked, snapshot, scale, self._lifecycle(lifecycle), owned)
+        if answer is None:
+            bar.outcome = HELD
+            return None
+        if isinstance(answer, Verdict):
+            refusal = answer if answer.gate is not None else answer.at(Gate.STRATEGY)
+            self._drop_planned(refusal, snapshot)
+            parts.entry.refuse(refusal, snapshot)
+            bar.outcome, bar.refused = refusal.reason.value, True
+            return None
+        parts.orders.open(answer, snapshot)
+        self._is_bounded = parts.entry.was_bounded
+        bar.outcome = "OPENED"
+        return f"{answer.trade}: opening {answer.qty} {target.value}"
+
+    def _lifecycle(
+        self, lifecycle: Callable[[MarketSnapshot], Verdict | None]
+    ) -> Callable[[MarketSnapshot], Verdict | None]:
+        def ask(snapshot: MarketSnapshot) -> Verdict | None:
+            refusal = lifecycle(snapshot)
+            foreign = self._parts.orders.foreign()
+            if refusal is None and foreign:
+                refusal = Verdict(False, Reason.BREAK_FOREIGN, foreign)
+            return None if refusal is None else refusal.at(Gate.LIFECYCLE)
+
+        return ask
+
+    def _drop_planned(self, refusal: Verdict, snapshot: MarketSnapshot) -> None:
+        """A sized intent that the invariants refused stands in the ledger as a planned trade: it ends here."""
+        if refusal.gate is not Gate.INVARIANTS:
+            return
+        for trade in self._parts.books.planned_on(BOOK, snapshot.session.day):
+            if trade.state is TradeState.PLANNED and trade.exit_plan is None:
+                self._parts.state.drive(trade.id, Trigger.DENIED, snapshot.time)
+
+    # ------------------------------------------------------------------------------------------------------ 7 recording
+
+    def after(self, snapshot: MarketSnapshot, scale: float) -> tuple[Note, ...]:
+        """Hold the book against its principles once more; returns the records of breaches."""
+        parts, bar = self._parts, self._bar
+        if bar is not None:
+            self._use(bar, snapshot, scale)
+        notes = list(self._check(snapshot))
+        if snapshot.time >= snapshot.session.close and not self._closed:
+            self._closed = True
+            parts.market.close_session()
+            notes += parts.monitor.close_session(snapshot.session.day)
+            self._tell_health(snapshot)
+        return tuple(notes)
+
+    def _use(self, bar: _Bar, snapshot: MarketSnapshot, scale: float) -> None:
+        """Count a minute in which a target was wanted and nothing but its value limited it."""
+        parts, target = self._parts, bar.decision.target
+        if target is CASH or bar.refused or self._is_bounded or gate_of(snapshot.phase) is not GateState.TRADE:
+            return
+        value = parts.entry.target_value(target, snapshot, scale)
+        marks = closes_in_usd(snapshot, SYMBOLS)
+        held = sum(qty * marks.get(symbol, 0.0) for symbol, qty in parts.orders.quantities().items())
+        if value is not None:
+            parts.monitor.use(held, value)
+
+    def _tell_health(self, snapshot: MarketSnapshot) -> None:
+        if self._health.is_flat():
+            self._alert("WARNING", "SIGNAL_DEAD", "the signal has said the same all session.", snapshot)
+        for name in self._health.dead_detectors():
+            self._alert("WARNING", "DETECTOR_DEAD", f"{name} had no opinion all session.", snapshot)
+
+    def _alert(self, severity: str, code: str, text: str, snapshot: MarketSnapshot) -> None:
+        self._parts.ledger.append(Kind.ALERT, BOOK, snapshot.time, severity=severity, code=code, text=text)
+
+    # ---------------------------------------------------------------------------------------------------------- views
+
+    @property
+    def outcome(self) -> str | None:
+        """What became of this bar, for the funnel; None outside the session."""
+        return None if self._bar is None or not self._bar.outcome else self._bar.outcome
+
+    def statistics(self) -> Iterator[tuple[str, str]]:
+        """Yield what a person wants to see while it runs."""
+        parts = self._parts
+        yield "ETF held", parts.fold.held().value
+        yield "ETF principles", "halted" if parts.monitor.is_halted else "hold"
+        yield "ETF opens today", str(parts.fold.opens_in_session)
