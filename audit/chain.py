@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from audit.schema import VERSION, Record, SchemaJudge, in_range
+from audit.schema import SHAPES, VERSION, Record, in_range
 from audit.times import micros
 
 GENESIS: Final = "0" * 64
@@ -30,7 +30,6 @@ class Chain:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._judge = SchemaJudge()
         self.lines = 0
         self.head = GENESIS
         self._heads = array("q")
@@ -48,7 +47,7 @@ class Chain:
 
     def walk(self, lines: Iterable[bytes]) -> Iterator[tuple[Record, int]]:
         """Yield (record, time in microseconds) for every line that is a record; report whatever is wrong."""
-        report, judge, loads, dumps = self._report, self._judge, orjson.loads, orjson.dumps
+        report, judge, loads, dumps = self._report, SHAPES, orjson.loads, orjson.dumps
         form, heads, anchors = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER, self._heads, self._anchors
         head, seq, time_text, now = GENESIS, -1, "", 0
         for line in lines:

@@ -17,6 +17,17 @@ Listener = Callable[[Record, State], None]
 """Called after each record was folded and judged."""
 
 
+_HANDLERS: dict[type[Rule], tuple[tuple[str, str], ...]] = {}
+
+
+def _handlers_of(rule: type[Rule]) -> tuple[tuple[str, str], ...]:
+    """Return the kinds that a rule reads, each with the name of the method that reads it."""
+    if rule not in _HANDLERS:
+        names = ((kind, f"on_{kind.lower()}") for kind in KINDS)
+        _HANDLERS[rule] = tuple((kind, name) for kind, name in names if hasattr(rule, name))
+    return _HANDLERS[rule]
+
+
 class Replay:
     """Chain, state and rules over one pass of the lines."""
 
@@ -27,10 +38,10 @@ class Replay:
         self.rules = [rule(self.state, self.findings) for rule in rules]
         self._ids = {rule.id for rule in self.rules}
         self._listeners = list(listeners)
-        self._handlers: dict[str, list[Callable[[Record], None]]] = {}
-        for kind in KINDS:
-            name = f"on_{kind.lower()}"
-            self._handlers[kind] = [getattr(rule, name) for rule in self.rules if hasattr(rule, name)]
+        self._handlers: dict[str, list[Callable[[Record], None]]] = {kind: [] for kind in KINDS}
+        for rule in self.rules:
+            for kind, name in _handlers_of(type(rule)):
+                self._handlers[kind].append(getattr(rule, name))
         self.state.on_day += [rule.on_day for rule in self.rules if hasattr(rule, "on_day")]
 
     def _chain_report(self, rule: str, seq: int, us: int, text: str) -> None:

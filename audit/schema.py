@@ -288,6 +288,10 @@ class SchemaJudge:
         return None if shape.agree is None else shape.agree(record)
 
 
+SHAPES: Final = SchemaJudge()
+"""The one judge of this process: which shapes are good does not depend on the ledger."""
+
+
 def _judge_shape(record: Record, types: list[type]) -> _Shape | str:
     for name, kind_of in LINE_FIELDS.items():
         if name not in record:

@@ -48,4 +48,15 @@ def at_exchange(day: date, hour: int, minute: int = 0) -> int:
 
 def day_of(us: int) -> date:
     """Return the New York date of a moment."""
+    if us % DAY >= _BEHIND:
+        return _utc_day(us // DAY)
     return exchange_time(us).date()
+
+
+_BEHIND: Final = 5 * 3_600 * SECOND
+"""From this hour of a UTC day on New York has the same date: it is never more than five hours behind."""
+
+
+@lru_cache(maxsize=8_192)
+def _utc_day(number: int) -> date:
+    return date.fromordinal(_EPOCH_ORDINAL + number)

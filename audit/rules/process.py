@@ -159,7 +159,7 @@ class BreaksLock(Rule):
 
     def on_session_closed(self, record: Record) -> None:
         session = self.state.session
-        if session is None:
+        if session is None or not self.state.breaks:
             return
         limit = session_before(session.day).close_us
         for symbol, (since, _) in self.state.breaks.items():

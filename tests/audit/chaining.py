@@ -7,15 +7,24 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
+
 Record = dict[str, Any]
 GENESIS = "0" * 64
 PREVIOUS = "@previous"
 """Stands in a record where the hash of the line above belongs."""
-_HIDDEN = "@"
+HIDDEN = "@"
 """Key under which a record carries its number in the ledger that it comes from; never written."""
 
 
 def canonical(record: Record) -> bytes:
+    """Return the canonical text; orjson says the same, and quicker, where nothing needs an escape of its own."""
+    try:
+        quick = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # a number of more than 64 bits
+        quick = b"\x7f"
+    if quick.isascii() and b"\x7f" not in quick and b"\\" not in quick:
+        return quick
     return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
 
 
@@ -24,7 +33,7 @@ def chained(records: Iterable[Record], *, renumber: bool = True) -> list[bytes]:
     lines = []
     head = GENESIS
     for number, record in enumerate(records):
-        written = {key: head if value == PREVIOUS else value for key, value in record.items() if key != _HIDDEN}
+        written = {key: head if value == PREVIOUS else value for key, value in record.items() if key != HIDDEN}
         written["prev_hash"] = head
         if renumber:
             written["seq"] = number
@@ -38,9 +47,9 @@ def chained(records: Iterable[Record], *, renumber: bool = True) -> list[bytes]:
 
 def numbered(records: Sequence[Record]) -> list[Record]:
     """Return deep copies that remember their number, so that `settled` can compare."""
-    copies: list[Record] = json.loads(json.dumps(list(records)))
+    copies: list[Record] = orjson.loads(orjson.dumps(list(records)))
     for number, record in enumerate(copies):
-        record[_HIDDEN] = number
+        record[HIDDEN] = number
     return copies
 
 
@@ -57,7 +66,7 @@ class _Fold:
         self.counts: dict[str, int] = {}
         for place, record in enumerate(records):
             self.take(record)
-            self.after[record.get(_HIDDEN, -1 - place)] = (self.cash, dict(self.positions))
+            self.after[record.get(HIDDEN, -1 - place)] = (self.cash, dict(self.positions))
 
     def take(self, record: Record) -> None:
         kind = record["kind"]
@@ -106,7 +115,7 @@ def settled(records: Sequence[Record], original: Sequence[Record], *, broker_too
         record = dict(item)
         kind = record["kind"]
         fold.take(record)
-        old_cash, old_positions = before.get(record.get(_HIDDEN, -1), (fold.cash, fold.positions))
+        old_cash, old_positions = before.get(record.get(HIDDEN, -1), (fold.cash, fold.positions))
         shift = fold.cash - old_cash
         moved = {
             symbol: fold.positions.get(symbol, 0) - old_positions.get(symbol, 0)

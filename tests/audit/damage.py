@@ -10,7 +10,7 @@ from typing import Any
 from audit.contracts import contract
 from audit.exchange_days import Session, session_on
 from audit.times import MINUTE, SECOND, day_of, micros, utc_text
-from tests.audit.chaining import Record, chained, numbered, settled
+from tests.audit.chaining import HIDDEN, Record, chained, numbered, settled
 
 FAMILY = ("QQQ", "TQQQ", "PSQ", "SQQQ")
 Test = Callable[[Record], bool]
@@ -20,7 +20,8 @@ class Ledger:
     """A clean ledger in the hands of somebody who changes it."""
 
     def __init__(self, records: Sequence[Record], rng: random.Random) -> None:
-        self.original = numbered(records)
+        self.original = [record | {HIDDEN: number} for number, record in enumerate(records)]
+        """The records as they were; nobody changes them."""
         self.records = numbered(records)
         self.rng = rng
 

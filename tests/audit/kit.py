@@ -13,7 +13,7 @@ from tests.audit.damage import Ledger
 from tests.audit.planting import KINDS, Planted
 from tests.audit.worlds import pool
 
-WORLDS = 6
+WORLDS = 60
 """Different clean ledgers per world."""
 _PATIENCE = 60
 """Seeds in a row that may find nothing to damage."""

@@ -166,6 +166,8 @@ class Simulator:
         self.settings |= settings or {}
         self.books: list[Book] = []
         self.vix = 24.0
+        self._traded: set[str] = set()
+        """Symbols filled since the last mark: the next one says what they cost in that minute."""
         self._settlement: dict[tuple[str, date], int] = {}
         self._phases: dict[int, str] = {}
 
@@ -210,9 +212,9 @@ class Simulator:
         )
 
     def mark(self) -> None:
-        symbols = sorted(
-            {symbol for _, symbol in self.positions} | {s for o in self.open_orders.values() for s in o.legs}
-        )
+        working = {symbol for order in self.open_orders.values() for symbol in order.legs}
+        symbols = sorted({symbol for _, symbol in self.positions} | working | self._traded)
+        self._traded.clear()
         px = {symbol: self.tape.row(symbol, self.minute) for symbol in symbols}
         for underlying in {contract(symbol).underlying for symbol in symbols} - px.keys():
             px[underlying] = self.tape.bar(underlying, self.minute)
@@ -336,6 +338,7 @@ class Simulator:
         _add(self.positions, (order.book, symbol), qty)
         order.filled[symbol] = order.filled.get(symbol, 0) + qty
         self.moved = True
+        self._traded.add(symbol)
         order.fills += 1
         return self.put(
             "FILL", order.book, fill=f"{order.id}#{order.fills}", order=order.id, trade=order.trade, symbol=symbol,
@@ -532,7 +535,7 @@ class Simulator:
                 self.vix_record()
         for book in self.books:
             book.fold()
-        if self.positions or self.open_orders or minute == 1:
+        if self.positions or self.open_orders or self._traded or minute == 1:
             self.mark()
         if minute < minutes:
             for book in self.books:

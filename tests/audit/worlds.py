@@ -6,11 +6,13 @@ import random
 from datetime import date, timedelta
 from functools import lru_cache
 
+from audit.exchange_days import session_before, sessions
 from tests.audit.chaining import Record
 from tests.audit.family_book import Rotation
 from tests.audit.option_books import FridayCondor, LongPuts
 from tests.audit.simulate import Book, Simulator
 
+HALF_DAYS = tuple(found.day for found in sessions(date(2021, 1, 4), date(2026, 1, 2)) if found.half_day)
 ALL_BOOKS = ("friday_0dte", "lt112", "etf_rotation")
 _MADE: dict[str, type[FridayCondor] | type[LongPuts] | type[Rotation]] = {
     "friday_0dte": FridayCondor,
@@ -45,23 +47,23 @@ def clean(
 
 @lru_cache(maxsize=512)
 def pool(seed: int, world: str = "any") -> tuple[Record, ...]:
-    """Return one of the clean runs that are damaged: by default a few sessions to the end of a week.
+    """Return one of the clean runs that are damaged: by default two sessions, the second a Friday or a half day.
 
     Worlds: friday and options trade each Friday; refusing never does; expiry keeps bidless longs; long holds puts to 21
     days; split and half day as they say; dense writes a signal in each minute.
     """
     rng = random.Random(seed * 13 + len(world))
     monday = date(2021, 1, 4) + timedelta(days=7 * rng.randrange(250))
-    half = date(rng.choice([2021, 2022, 2023, 2024, 2025]), 11, 22) + timedelta(days=rng.randrange(2))
-    start = half if world == "half day" or (world == "any" and seed % 2) else monday + timedelta(days=2)
+    half = session_before(rng.choice(HALF_DAYS)).day
+    start = half if world == "half day" or (world == "any" and seed % 2) else monday + timedelta(days=3)
     made: dict[str, dict[str, object]] = {
-        "friday": {"sessions": 3, "friday_plan": "trade"},
-        "options": {"sessions": 3, "friday_plan": "trade"},
-        "refusing": {"sessions": 3, "friday_plan": "refuse"},
-        "expiry": {"sessions": 4, "friday_plan": "bidless", "books": ("friday_0dte", "etf_rotation")},
+        "friday": {"friday_plan": "trade"},
+        "options": {"friday_plan": "trade"},
+        "refusing": {"friday_plan": "refuse"},
+        "expiry": {"sessions": 3, "friday_plan": "bidless", "books": ("friday_0dte", "etf_rotation")},
         "long": {"sessions": 9, "books": ("lt112",), "long_dte": (22, 28), "mode": "BACKTEST"},
         "split": {"sessions": 4, "holdings": [("IWM", 75)], "action_rate": 0.9, "books": ("etf_rotation",)},
         "dense": {"sessions": 2, "books": ("etf_rotation",), "stride": 1},
     }
-    options = {"sessions": 3, "stride": 4} | made.get(world, {})
+    options = {"sessions": 2, "stride": 4} | made.get(world, {})
     return tuple(clean(seed, first=start, **options))  # type: ignore[arg-type]
