@@ -60,7 +60,7 @@ class OrderGateway:
         self._broker = broker
         self._drive = drive
         self._group_wait = group_wait
-        self._desk = ReportDesk(ledger, books)
+        self._desk = ReportDesk(ledger, books, broker.find)
         self._doubts = BrokerDoubts(run, ledger, books, broker, self._desk)
         self._orders = WorkingOrders()
         self._maker = OrderMaker(run, settings, books)

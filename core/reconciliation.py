@@ -16,7 +16,7 @@ from typing import Final
 from core.books import Books
 from core.ledger_kinds import BreakStatus, Kind
 from core.market import MarketSnapshot
-from core.ports import Account, Broker
+from core.ports import Account, Broker, OrderType
 from core.reasons import Reason
 from core.rules import Cause, Note
 from core.settings import OrderSettings, StateSettings
@@ -135,7 +135,7 @@ class Reconciler:
             in_doubt = any(child.state is OrderState.UNRESOLVED for child in working if child.id in doubted)
             explained = doubted or snapshot.time - books.moved_at(symbol) < self._wait
             if explained and not in_doubt:
-                since = waiting[symbol] = self._waiting.get(symbol, snapshot.time)
+                since = waiting[symbol] = self._waiting.get(symbol, _since(working, doubted, snapshot.time))
                 if snapshot.time - since < self._wait:
                     continue
             found.append(self._judge(symbol, ours, theirs, doubted))
@@ -273,6 +273,14 @@ def _may_explain(child: Child, symbol: str, missing: int) -> bool:
         return ordered != 0
     left = ordered - child.filled.get(symbol, 0)
     return left * missing > 0 and abs(missing) <= abs(left)
+
+
+def _since(working: Sequence[Child], doubted: Sequence[str], now: datetime) -> datetime:
+    """Return since when a difference that is seen for the first time may have been there: an order without a price is
+    executed when it is sent, after the comparison of its own step.
+    """
+    at_once = (child for child in working if child.id in doubted and child.request.type is OrderType.MARKET)
+    return min((child.sent_at for child in at_once), default=now)
 
 
 def _record(symbol: str, ours: int, theirs: int, status: BreakStatus, locked: tuple[str, ...]) -> Note:

@@ -7,7 +7,7 @@ set aside as EVENT_QUARANTINED; books never change by it.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,9 +32,11 @@ class Touched:
 class ReportDesk:
     """Queue and registry of all orders of this process."""
 
-    def __init__(self, ledger: Ledger, books: Books) -> None:
+    def __init__(self, ledger: Ledger, books: Books, find: Callable[[str], BrokerOrder | None]) -> None:
+        """find: what the broker itself knows of an order."""
         self._ledger = ledger
         self._books = books
+        self._find_order = find
         self._queue: deque[tuple[BrokerEvent, FillSource]] = deque()
         self._owners: dict[str, tuple[Parent, Child]] = {}
 
@@ -62,6 +64,9 @@ class ReportDesk:
                 self._set_aside(event, "UNKNOWN_ORDER", "", now)
                 continue
             parent, child = owner
+            if source is FillSource.EVENT and self._was_said_already(child, event):
+                self._set_aside(event, "DUPLICATE", parent.strategy, now)
+                continue
             cause = self._misfit(child, parent, event)
             if cause is None:
                 self._take(parent, child, event, source, now)
@@ -70,6 +75,16 @@ class ReportDesk:
             known = touched.get(child.id)
             touched[child.id] = Touched(parent, child, cause is not None or (known is not None and known.misfit))
         return tuple(touched.values())
+
+    def _was_said_already(self, child: Child, event: BrokerEvent) -> bool:
+        """Whether a fill is a repeated report.  Two fills of the same shares, price and minute look alike, so that the
+        broker is asked: what it has not filled itself was not filled.
+        """
+        if not event.qty or event not in child.told:
+            return False
+        known = self._find_order(child.id)
+        booked = child.filled.get(event.symbol, 0) + event.qty
+        return known is not None and abs(booked) > abs(known.filled.get(event.symbol, 0))
 
     def _misfit(self, child: Child, parent: Parent, event: BrokerEvent) -> str | None:
         """Return why a report is set aside. A trade that has ended takes no fill any more, nobody would look after it;

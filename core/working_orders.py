@@ -32,7 +32,7 @@ class Child:
 
     lacking_since: since when a leg is called filled whose fills have not all come; is_broken: judged as filled in part
     of its legs only, so that its cancel was asked for and what it has left uncovered is repaired; was_asked: the broker
-    was asked what it filled before it was rejected.
+    was asked what it filled before it was rejected; told: the reports of its fills.
     """
 
     request: OrderRequest
@@ -52,6 +52,7 @@ class Child:
     outcome: OrderOutcome | None = None
     text: str = ""
     reported: set[OrderStatus] = field(default_factory=set)
+    told: set[BrokerEvent] = field(default_factory=set)
 
     @property
     def id(self) -> str:
@@ -94,6 +95,7 @@ class Child:
     def absorb(self, event: BrokerEvent) -> None:
         """Take one fitting event in. A final status of a leg is never undone by a later SUBMITTED."""
         if event.qty:
+            self.told.add(event)
             self.filled[event.symbol] = self.filled.get(event.symbol, 0) + event.qty
             self.worth_u6[event.symbol] = self.worth_u6.get(event.symbol, 0) + event.qty * event.price_u6
             self.first_fill_at = self.first_fill_at or event.exec_time

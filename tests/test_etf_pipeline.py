@@ -219,6 +219,7 @@ def test_etf_s17_a_close_whose_fill_is_lost_is_not_sold_twice_and_is_booked_from
     world.run("10:40")
     sales = [order for order in world.orders() if order[3] < 0]
     assert sales == [("10:19", "CLOSE", "TQQQ", -352, None)]
+    assert [(record["at"], record["status"]) for record in world.records("BREAK")][:1] == [("10:20", "OPEN")]
     recovered = [record for record in world.records("FILL") if record["source"] == "RECOVERED"]
     assert [(record["symbol"], record["qty"]) for record in recovered] == [("TQQQ", -352)]
     assert min(order[0] for order in world.orders() if order[1] == "OPEN" and order[2] == "QQQ") > recovered[0]["at"]

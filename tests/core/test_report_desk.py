@@ -43,7 +43,8 @@ class Reports(Desk):
         request = OrderRequest(order, OrderType.COMBO_LIMIT, TimeInForce.DAY, legs, units, 1.0)
         self.child = Child(request, self.now, self.now + timedelta(minutes=4))
         self.parent = parent_of(self.child, SPREAD, trade.id, trade.strategy)
-        self.reports = ReportDesk(self.ledger, self.books)
+        self.known: BrokerOrder | None = None
+        self.reports = ReportDesk(self.ledger, self.books, lambda order: self.known)
         self.reports.register(self.parent, self.child)
 
     def event(self, symbol: str, status: OrderStatus, qty: int = 0, price: float = 1.0, order: str = "") -> BrokerEvent:
@@ -241,3 +242,26 @@ def test_the_time_of_execution_stays_with_the_fill_when_its_report_comes_late(de
     desk.tell(event)
     record = desk.lines("FILL")[0]
     assert datetime.fromisoformat(str(record["exec_time"])) < datetime.fromisoformat(str(record["time"]))
+
+
+def part_of(reports: Reports, filled: int) -> BrokerEvent:
+    """Return the report of one short filled; the broker knows of so many."""
+    legs = {leg.symbol: leg.ratio * 2 for leg in SPREAD.legs}
+    reports.known = BrokerOrder(reports.child.id, OrderStatus.PARTIAL, legs, {SHORT.symbol: -filled}, {}, 0.0)
+    return reports.event(SHORT.symbol, OrderStatus.PARTIAL, -1)
+
+
+def test_the_report_of_a_part_that_comes_twice_is_booked_once() -> None:
+    reports = Reports()
+    part = part_of(reports, 1)
+    assert not reports.tell(part, part)
+    assert reports.causes() == ["DUPLICATE"]
+    assert reports.books.position(SHORT.symbol) == -1
+
+
+def test_two_parts_that_look_alike_are_two_where_the_broker_has_filled_both() -> None:
+    reports = Reports()
+    part = part_of(reports, 2)
+    assert not reports.tell(part, part)
+    assert reports.causes() == []
+    assert reports.books.position(SHORT.symbol) == -2
