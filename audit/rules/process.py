@@ -216,9 +216,9 @@ class Marked(Rule):
         self._armed = False
         day = day_of(at)
         held = [symbol for symbol in self.state.account if contract(symbol).expiry >= day]
+        self.judge()  # what was held for less than this needs no mark, and that is an answer as well
         if not held:
             return
-        self.judge()
         due = after_open_time(self._base, MARK_GAP_S * SECOND)
         if due <= at:
             state = self.state
