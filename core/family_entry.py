@@ -80,6 +80,15 @@ class FamilyEntry:
 
     def facts(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> SizingFacts:
         """Return what the sizer may look at; a holding keeps the scale that it was opened with."""
+        return replace(
+            self._of_holding(target, snapshot, scale),
+            reserved_usd=self._orders.reserved_usd(),
+            buying_power_usd=self._room.buying_power(snapshot, self._books),
+            median_volume=self._market.median_volume(target.value),
+        )
+
+    def _of_holding(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> SizingFacts:
+        """Return what needs no margin and no stress to be known."""
         held = self._books.position_of(BOOK, target.value)
         account, books_usd = snapshot.account, self._books.cash_u6 / U6
         settled: float | None = None
@@ -91,10 +100,7 @@ class FamilyEntry:
             equity_usd=snapshot.equity_usd,
             usable_cash_usd=settled,
             total_cash_usd=books_usd,
-            reserved_usd=self._orders.reserved_usd(),
-            buying_power_usd=self._room.buying_power(snapshot, self._books),
             quote=snapshot.quote(target.value),
-            median_volume=self._market.median_volume(target.value),
             held=held,
             scale=self._fold.scale if held else scale,
         )
@@ -148,8 +154,7 @@ class FamilyEntry:
         """Whether a holding lies so far below its value that it is worth adding to."""
         if snapshot.phase is not SessionPhase.REGULAR:
             return False
-        verdict = self._sizer.size(target, self.facts(target, snapshot, scale))
-        return verdict.qty > 0 or bool(verdict.bounds)
+        return self._sizer.is_short(target, self._of_holding(target, snapshot, scale))
 
     def _own(self, target: FamilyTarget, blocked: Reason | None, held: int, snapshot: MarketSnapshot) -> Verdict | None:
         """Return the book's own refusal."""

@@ -52,16 +52,31 @@ class TradeStress:
 
 
 class BookStress:
-    """Reads the books in this step; remembers nothing."""
+    """Reads the books in this step.
+
+    Several limits ask in one step: a trade whose exposure is still the same is not priced again.  Nothing outlives the
+    quotes, the mark and the VIX it was made from.
+    """
 
     def __init__(self, settings: MarginSettings, stress: StressTester, pricer: StepPricer) -> None:
         self._settings = settings
         self._stress = stress
         self._pricer = pricer
+        self._seen: tuple[object, ...] = ()
+        self._priced: dict[str, TradeStress] = {}
 
     def trades(self, snapshot: MarketSnapshot, books: Books) -> tuple[TradeStress, ...]:
         """Return every trade that holds or may hold something, in the order of the books."""
-        return tuple(self._trade(exposure, snapshot) for exposure in exposures(books))
+        seen = (snapshot.time, snapshot.quotes, snapshot.equity, snapshot.vix)
+        if len(seen) != len(self._seen) or any(now is not then for now, then in zip(seen, self._seen, strict=True)):
+            self._seen, self._priced = seen, {}
+        return tuple(self._trade_now(exposure, snapshot) for exposure in exposures(books))
+
+    def _trade_now(self, exposure: Exposure, snapshot: MarketSnapshot) -> TradeStress:
+        known = self._priced.get(exposure.trade)
+        if known is None or known.exposure != exposure:
+            known = self._priced[exposure.trade] = self._trade(exposure, snapshot)
+        return known
 
     def heaviest_short(self, snapshot: MarketSnapshot, books: Books) -> str | None:
         """Return the open short-premium trade with the largest crash loss; T loss where C does not apply."""

@@ -97,6 +97,14 @@ class FamilySizer:
             return 0
         return facts.held - math.floor(value / bid + _NOISE)
 
+    def is_short(self, target: FamilyTarget, facts: SizingFacts) -> bool:
+        """Tell whether what is held lies below its value by more than the band; unknown facts say no."""
+        value = self.target_value(target, facts)
+        if value is None or self._unknown(facts) is not None:
+            return False
+        assert facts.quote.bid is not None
+        return self._gap(facts.held * facts.quote.bid, value, facts) < 0
+
     def _gap(self, held_value: float, value: float, facts: SizingFacts) -> int:
         """Return -1 where too little is held, 1 where too much, 0 inside the no-trade band."""
         assert facts.equity_usd is not None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from bisect import insort
 from collections import deque
 from itertools import pairwise
 from typing import ClassVar, Final
@@ -184,9 +183,7 @@ TOTAL_WEIGHT: Final = math.fsum(detector.weight for detector in all_detectors())
 
 def _quantile(values: deque[float], share: float) -> float:
     """Return the quantile with linear interpolation between the two nearest values."""
-    ordered: list[float] = []
-    for value in values:
-        insort(ordered, value)
+    ordered = sorted(values)
     place = share * (len(ordered) - 1)
     lower = math.floor(place)
     if lower + 1 >= len(ordered):

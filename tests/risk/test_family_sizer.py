@@ -237,3 +237,12 @@ def test_property_4_price_spread_and_reserve_never_buy_more(
     wide = replace(known, quote=quote(known.quote.ask, spread=spread + 0.01))
     assert INTEGRITY.size(target, wide).qty <= before
     assert INTEGRITY.size(target, replace(known, reserved_usd=known.reserved_usd + reserve)).qty <= before
+
+
+@given(targets, random_facts(), st.integers(1, 2_000))
+def test_a_holding_is_short_exactly_where_the_sizer_would_look_at_an_addition(
+    target: FamilyTarget, known: SizingFacts, shares: int
+) -> None:
+    held_now = replace(known, held=shares)
+    looked_at = SIZER.size(target, held_now)
+    assert SIZER.is_short(target, held_now) == bool(looked_at.bounds)
