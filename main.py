@@ -109,8 +109,10 @@ class BulkheadAlgorithm(QCAlgorithm):
         last = assembly.coordinator.last_step
         # In silence every minute has its step; the first one waits until it is sure that no data comes for its minute.
         if last is None or self._silent or self.time - last >= _SILENT_FOR:
-            self._silent = True
             self._step()
+            # The silence before an open says nothing of the first minute: a step that did not wait for its data would
+            # take the opening bars for missing.
+            self._silent = not assembly.coordinator.is_at_open
 
     def _step(self) -> None:
         assembly = self._assembly

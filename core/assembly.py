@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Protocol, TypeVar, cast
 
+from core.announcements import Announcements
 from core.assembly_family import apply_to, family_row, make_fold
 from core.books import Books
 from core.component_initializer import Blocks, ComponentInitializer, Row
@@ -29,7 +30,7 @@ from core.market_data import MarketData
 from core.order_gateway import OrderGateway
 from core.ports import Broker, MarketFeed, Store
 from core.reconciliation import Reconciler
-from core.recorder import Recorder, RunFacts
+from core.recorder import ANCHOR_CHANNEL, Recorder, RunFacts
 from core.recovery import learn_settlement_values, take_over_orders
 from core.recovery_plan import plan_recovery
 from core.rules import Manager
@@ -88,13 +89,21 @@ class Assembly:
     """Everything joined, ready to step."""
 
     def __init__(
-        self, parts: Parts, run: str, phases: AccountPhases, breaker: CircuitBreaker, identities: Identities
+        self,
+        parts: Parts,
+        run: str,
+        phases: AccountPhases,
+        breaker: CircuitBreaker,
+        identities: Identities,
+        announcements: Announcements,
     ) -> None:
         self._parts = parts
         self._phases = phases
         self._breaker = breaker
         self._identities = identities
-        self._said = (-1, False)
+        self._announcements = announcements
+        self._anchored: tuple[int, str] | None = None
+        self._said = (-1, False, 0)
         self._charted: date | None = None
         self._finished = False
         self.run = run
@@ -115,7 +124,15 @@ class Assembly:
             # ledger.
             self._seal(now, EndReason.ERROR)
             raise
-        return self.coordinator.lines()
+        return [*self.coordinator.lines(), *self._announcements.take(), *self._published()]
+
+    def _published(self) -> Iterator[str]:
+        """Yield a new anchor for the log of a paper or live run; a backtest's summary lists them all."""
+        parts = self._parts
+        anchor = parts.recorder.anchor
+        if anchor is not None and anchor != self._anchored and parts.settings.run.mode is not Mode.BACKTEST:
+            yield f"{ANCHOR_CHANNEL} {anchor[0]}:{anchor[1]}"
+        self._anchored = anchor
 
     def finish(self, now: datetime) -> None:
         """End the run when LEAN ends it."""
@@ -144,7 +161,8 @@ class Assembly:
     def runtime_statistics(self) -> Iterator[tuple[str, str]]:
         """Yield what a person wants to see while it runs, once per session and whenever a trade changes."""
         parts = self._parts
-        now = (parts.books.movements, parts.recorder.session_closed)
+        breaches = 0 if parts.family is None else parts.family.breach_count
+        now = (parts.books.movements, parts.recorder.session_closed, breaches)
         if now == self._said:
             return
         self._said = now
@@ -158,10 +176,14 @@ class Assembly:
         if parts.family is not None:
             yield from parts.family.statistics()
         yield "Ledger head", parts.ledger.head_hash[:16]
+        if parts.recorder.anchor is not None:
+            yield ANCHOR_CHANNEL, "{}:{}".format(*parts.recorder.anchor)
 
     def chart_points(self) -> Iterator[tuple[str, str, float]]:
-        """Yield one point per session and series: LEAN keeps few."""
+        """Yield one point per session and series: LEAN keeps few.  The ETF book has a chart of its own."""
         snapshot = self.coordinator.snapshot
+        if snapshot is not None and self._parts.family is not None:
+            yield from self._parts.family.chart_points(snapshot)
         if snapshot is None or not self._parts.recorder.session_closed or self._charted == snapshot.session.day:
             return
         self._charted = snapshot.session.day
@@ -182,7 +204,8 @@ def assemble(
     books = Books()
     fold, monitor = make_fold(settings, books), PrincipleMonitor(settings.etf_rotation)
     replay = replay_ledger(store, run, apply_to(books, fold)) if live else Replay()
-    table = _table(settings, broker, store, books, fold, replay, run)
+    announcements = Announcements()
+    table = _table(settings, broker, store, books, fold, replay, run, announcements)
     if fold is not None:
         table.append(family_row(settings, feed, broker, books, fold, monitor))
     initializer = ComponentInitializer(table)
@@ -201,7 +224,7 @@ def assemble(
     }
     for name, part in remembered.items():
         parts.state.remember(name, part)
-    assembly = Assembly(parts, run, phases, breaker, identities)
+    assembly = Assembly(parts, run, phases, breaker, identities, announcements)
     gateway = parts.gateway
     parts.recorder.contracts = lambda: {
         symbol: identities.identifier(symbol) for symbol in sorted({*books.positions(), *gateway.symbols_at_work()})
@@ -260,6 +283,7 @@ def _table(
     fold: FamilyFold | None,
     replay: Replay,
     run: str,
+    announcements: Announcements,
 ) -> list[Row]:
     """The rows of this delivery, in tiers; a component that is not part of it is absent."""
     reducing, live = TradingState.REDUCING, settings.run.mode is not Mode.BACKTEST
@@ -269,7 +293,7 @@ def _table(
 
     def make_ledger(_parts: Mapping[str, object]) -> Ledger:
         sink = ChunkedSink(store, run, replay.next_chunk, careful=live)
-        ledger = Ledger(sink, apply_to(books, fold), durable_orders=live)
+        ledger = Ledger(sink, apply_to(books, fold, announcements), durable_orders=live)
         if not replay.is_fresh:
             ledger.go_on(replay.head, replay.seq, replay.time, replay.counts)
         return ledger

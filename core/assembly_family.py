@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
+from core.announcements import Announcements
 from core.books import Books
 from core.component_initializer import Blocks, Row
 from core.entry_pipeline import GatedRule
 from core.family import BOOK
+from core.family_charts import FamilyChart
 from core.family_desk import FamilyDesk, FamilyParts
 from core.family_entry import FamilyEntry
 from core.family_fold import FamilyFold
@@ -55,15 +57,15 @@ def make_fold(settings: Settings, books: Books) -> FamilyFold | None:
     return FamilyFold(books, block_minutes=chosen.block_minutes) if chosen.enabled else None
 
 
-def apply_to(books: Books, fold: FamilyFold | None) -> Apply:
-    """Return what takes each record in: the books first, then what is counted beside them."""
-    if fold is None:
+def apply_to(books: Books, *listeners: FamilyFold | Announcements | None) -> Apply:
+    """Return what takes each record in: the books first, then what is counted or told beside them."""
+    folds = [books.apply, *(listener.apply for listener in listeners if listener is not None)]
+    if len(folds) == 1:
         return books.apply
-    counters = fold
 
     def apply(kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        books.apply(kind, book, fields, time)
-        counters.apply(kind, book, fields, time)
+        for fold in folds:
+            fold(kind, book, fields, time)
 
     return apply
 
@@ -132,7 +134,15 @@ def _make_desk(
             policy=AllocationPolicy(chosen),
             gate=SessionGate.for_clock(chosen, settings.session),
             monitor=monitor,
+            chart=FamilyChart(books, fold, sessions=_sessions(settings)),
             make_health=SignalHealth,
             has_auction=OrderType.MARKET_ON_CLOSE in CAPABILITIES[brokerage].order_types,
         )
     )
+
+
+def _sessions(settings: Settings) -> int:
+    """Return about how many sessions the run has; a paper or live run is charted session by session."""
+    if settings.run.mode is not Mode.BACKTEST:
+        return 1
+    return (settings.run.end - settings.run.start).days * 5 // 7 + 1

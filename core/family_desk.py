@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from core.books import Books
 from core.family import BOOK, SYMBOLS, Decision, FamilyView, SizeVerdict, Trail
+from core.family_charts import FamilyChart
 from core.family_entry import FamilyEntry
 from core.family_fold import FamilyFold
 from core.family_market import FamilyMarket, closes_in_usd
@@ -62,6 +63,7 @@ class FamilyParts:
     policy: Policy
     gate: SessionGate
     monitor: Monitor
+    chart: FamilyChart
     make_health: Callable[[], Health]
     has_auction: bool
 
@@ -410,5 +412,15 @@ class FamilyDesk:
         """Yield what a person wants to see while it runs."""
         parts = self._parts
         yield "ETF held", parts.fold.held().value
-        yield "ETF principles", "halted" if parts.monitor.is_halted else "hold"
         yield "ETF opens today", str(parts.fold.opens_in_session)
+        yield "ETF book", "HALTED" if parts.monitor.is_halted else "trading"
+        yield from parts.monitor.statistics(parts.fold.breaches)
+
+    def chart_points(self, snapshot: MarketSnapshot) -> Iterator[tuple[str, str, float]]:
+        """Yield what LEAN's chart of the book shows, where something has moved."""
+        return self._parts.chart.points(snapshot)
+
+    @property
+    def breach_count(self) -> int:
+        """Breaches of this run."""
+        return sum(self._parts.fold.breaches.values())

@@ -6,7 +6,7 @@ number is set by hand.  Counters of bars begin anew at each open.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -46,6 +46,7 @@ class FamilyFold:
         self._lost_too_much = False
         self._sleeve_equity_u6: int | None = None
         self._session_cash_u6 = 0
+        self._breaches: Counter[str] = Counter()
         self.scale = 1.0
         """The scale with which what is held was opened."""
 
@@ -79,6 +80,11 @@ class FamilyFold:
     def lost_too_much(self) -> bool:
         """Whether the session's loss limit was reached: once is for the whole session."""
         return self._lost_too_much
+
+    @property
+    def breaches(self) -> Mapping[str, int]:
+        """How often each principle was breached in this run, by its name."""
+        return self._breaches
 
     @property
     def is_orphan_session(self) -> bool:
@@ -175,6 +181,8 @@ class FamilyFold:
                 self._opens_sent.setdefault(intent, time)
         elif kind is Kind.FILL:
             self._fill(fields, time)
+        elif kind is Kind.BREACH:
+            self._breaches[fields["principle"]] += 1
 
     def _fill(self, fields: Mapping[str, Any], time: datetime) -> None:
         symbol, qty, at = fields["symbol"], fields["qty"], fields["exec_time"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Protocol
 
@@ -69,5 +70,8 @@ class Monitor(Protocol):
     def close_session(self, day: date) -> tuple[Note, ...]: ...
 
     def causes(self) -> tuple[Cause, ...]: ...
+
+    def statistics(self, breaches: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+        """Yield name and state of every principle; breaches counts those of the run."""
 
     def session_opened(self, day: date, *, is_clean: bool) -> bool: ...

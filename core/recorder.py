@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
 from core.books import Books
 from core.component_initializer import ComponentInitializer, Report
@@ -25,6 +26,9 @@ from core.settings import Settings
 from core.state_manager import StateManager
 from core.trading_state import Change, StateBoard
 from core.vocabulary import FAMILY, Gate, SessionPhase, TradingState, to_u6
+
+ANCHOR_CHANNEL: Final = "Ledger anchor"
+"""The runtime statistic, and the line of the log, that an anchor is published in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class Recorder:
         self._marked_open = False
         self._stated_movements = -1
         self.session_closed = False
+        self.anchor: tuple[int, str] | None = None
+        """Line and hash of the ledger's head at the last close."""
         self.contracts: Callable[[], Mapping[str, str]] = dict
 
     # --------------------------------------------------------------------------------------------------------- header
@@ -158,6 +164,11 @@ class Recorder:
             half_day=session.half_day,
             cash_u6=self._books.cash_u6,
             **equity_u6,
+        )
+        # The head of the ledger, told to the world outside it: only that shows a rewrite of the whole file.
+        self.anchor = (self._ledger.seq - 1, self._ledger.head_hash)
+        self._ledger.append(
+            Kind.ANCHOR, "", now, head_seq=self.anchor[0], head_hash=self.anchor[1], channel=ANCHOR_CHANNEL
         )
         self.session_closed = True
         self._ledger.flush(durable=True)

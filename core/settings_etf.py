@@ -68,7 +68,7 @@ class EtfRotationSettings(Section):
     """Intraday rotation among the index share, its triple, and their inverses; flat at every close."""
 
     section: ClassVar[str] = "etf_rotation"
-    enabled: bool = choice(False, "etf-rotation.md 7")
+    enabled: bool = choice(True, "etf-rotation.md 7")
     enter_1x_prob: float = number(0.60, "probability", "OC", low=0.5, high=0.99)
     enter_3x_prob: float = number(0.75, "probability", "OC", low=0.5, high=0.99)
     leave_1x_prob: float = number(0.55, "probability", "OC", low=0.5, high=0.99)

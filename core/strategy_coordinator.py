@@ -30,7 +30,7 @@ from core.reconciliation import Reconciler, Reconciliation
 from core.recorder import Recorder
 from core.rules import Cause, Manager, StepScale, VixReader, Watch
 from core.session import SessionClock
-from core.settings import Settings
+from core.settings import Mode, Settings
 from core.settlement import Settlement
 from core.state_manager import StateManager
 from core.strategy import Strategy
@@ -104,6 +104,11 @@ class StrategyCoordinator:
     @property
     def last_step(self) -> datetime | None:
         return self._last_step
+
+    @property
+    def is_at_open(self) -> bool:
+        """Whether the last step belongs to the minute before the session's first bar ends."""
+        return self._snapshot is not None and timedelta() <= self._snapshot.time - self._snapshot.session.open < _MINUTE
 
     @property
     def snapshot(self) -> MarketSnapshot | None:
@@ -405,7 +410,8 @@ class StrategyCoordinator:
         )
         line = self._containment.strategy(family.name, enter, lambda _text: None, snapshot.time)
         if line is not None:
-            self._lines.append(line)
+            if self._parts.settings.run.mode is not Mode.BACKTEST:
+                self._lines.append(line)  # a backtest's log is too small for a book that opens twenty times a day
             self._parts.recorder.save_state(snapshot.time)  # the exit plan must outlive a death while it is sent
         if family.outcome is not None and snapshot.phase.market_open:
             self._funnel.count(family.name, family.outcome)

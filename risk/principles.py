@@ -7,10 +7,11 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from core.errors import StateError
@@ -28,6 +29,18 @@ CASH_TOLERANCE_U6: Final = U6
 UTILISATION: Final = 0.80
 
 
+_TITLES: Final = MappingProxyType(
+    {
+        "P1": "cash",
+        "P2": "one side",
+        "P3": "one open a bar",
+        "P4": "no shorts",
+        "P5": "flat at night",
+        "P6": "utilisation",
+    }
+)
+
+
 class Principle(StrEnum):
     P1 = "P1"
     P2 = "P2"
@@ -35,6 +48,11 @@ class Principle(StrEnum):
     P4 = "P4"
     P5 = "P5"
     P6 = "P6"
+
+    @property
+    def topic(self) -> str:
+        """What it is about, in a few words."""
+        return _TITLES[self.value]
 
     @property
     def needs_operator(self) -> bool:
@@ -221,6 +239,15 @@ class PrincipleMonitor:
         if Principle.P1 in self._halted_by:
             found.append(Cause("principle.P1", TradingState.REDUCING, Reason.PRINCIPLE_BREACH))
         return tuple(found)
+
+    def statistics(self, breaches: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+        """Yield every principle with its state now and how often it was breached in this run."""
+        broken = {principle for principle, _key in self._open}
+        for principle in Principle:
+            count = breaches.get(principle.value, 0)
+            times = f"breached {count} time{'s' if count != 1 else ''}"
+            text = f"BROKEN, {times}" if principle in broken else times if count else "ok"
+            yield f"ETF {principle} {principle.topic}", text
 
     # --------------------------------------------------------------------------------------------------------- release
 

@@ -158,6 +158,7 @@ class PaperRun:
             "run.start": self.day.isoformat(),
             "run.end": self.day.isoformat(),
             "run.engine": "embedded",
+            "etf_rotation.enabled": "false",  # this market has no shares to rotate among
             "run.mode": "PAPER",
             **self.parameters,
         }

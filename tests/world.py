@@ -99,6 +99,7 @@ class World:
             "run.start": self.day.isoformat(),
             "run.end": self.day.isoformat(),
             "run.engine": "embedded",
+            "etf_rotation.enabled": "false",  # this market has no shares to rotate among
             **self.parameters,
         }
         self.host = Host(

@@ -40,7 +40,7 @@ JUSTIFIED = (
     ),
     Justified(
         "chain",
-        frozenset({"hash", "prev_hash"}),
+        frozenset({"hash", "prev_hash", "ANCHOR.head_hash"}),
         "every record's hash covers all before it, and the header names the engine",
     ),
 )

@@ -40,6 +40,14 @@ class AuditVerdict:
     warnings: int
 
 
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A published head of the ledger: the line and its hash.  Kept elsewhere, it shows a rewrite of the whole file."""
+
+    head_seq: int
+    head_hash: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The fields of summary.json; money in USD, max_drawdown a fraction of the running peak of equity."""
@@ -64,6 +72,7 @@ class Summary:
     wall_seconds: float
     points_per_second: int
     peak_rss_mb: float
+    anchors: tuple[Anchor, ...] = ()
     audit: AuditVerdict | None = None
 
     def as_json(self) -> str:
@@ -139,6 +148,7 @@ def summarise(ledger: Ledger, effort: Effort) -> Summary:
         wall_seconds=round(effort.wall_seconds, 3),
         points_per_second=effort.points_per_second,
         peak_rss_mb=round(effort.peak_rss_mb, 1),
+        anchors=tuple(Anchor(int(record["head_seq"]), str(record["head_hash"])) for record in ledger.of_kind("ANCHOR")),
     )
 
 

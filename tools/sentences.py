@@ -265,4 +265,5 @@ _MAKERS: dict[str, Callable[[Record], str]] = {
     "SPLIT": lambda record: f"{record['symbol']} split {record['num']}:{record['den']}",
     "SUGGESTION": lambda record: f"suggested only: intent {record['intent']}",
     "FUNNEL": _funnel,
+    "ANCHOR": lambda record: f"ledger head published: {record['head_seq']}:{record['head_hash']}",
 }

@@ -26,7 +26,7 @@ def test_summary_has_exactly_the_fields_of_the_specification(tmp_path: Path) -> 
     assert list(json.loads((run / "summary.json").read_text())) == [
         "engine", "engine_version", "start", "end", "sessions", "start_equity", "end_equity", "fees", "orders", "fills",
         "trades", "refusals", "max_drawdown", "settings_hash", "data_manifest", "ledger_hash", "data_points",
-        "wall_seconds", "points_per_second", "peak_rss_mb",
+        "wall_seconds", "points_per_second", "peak_rss_mb", "anchors",
     ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from tools.sentences import detail_text, instrument, price, sentence, usd
 
 # MARK and the broker's statement are figures, saves and health are housekeeping; ORDER_SENT says nothing that
 # ORDER_INTENT has not said.
-UNTOLD = {"MARK", "BROKER_STATEMENT", "STATE_SAVED", "HEALTH", "ANCHOR", "ORDER_SENT"}
+UNTOLD = {"MARK", "BROKER_STATEMENT", "STATE_SAVED", "HEALTH", "ORDER_SENT"}
 LEG = {"symbol": "SPXW  251128P05900000", "ratio": -1, "mult": 100}
 COMPONENT = {"name": "vix", "tier": 1, "status": "WAITING", "error": "E", "sentence": "no data", "attempts": 1}
 # The first that a field's type accepts is its sample.

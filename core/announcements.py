@@ -1,0 +1,34 @@
+"""What must reach a person at once: alerts and published ledger heads, as lines for the log.
+
+The ledger holds everything, but nobody reads it while the run goes on.  A critical alert begins with ERROR, so that no
+budget of the log drops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from core.ledger_kinds import Kind
+
+_QUIET = "INFO"
+_CRITICAL = "CRITICAL"
+
+
+class Announcements:
+    """Listens to the records of this process; `take` empties it."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], _time: datetime) -> None:
+        if kind is not Kind.ALERT or fields["severity"] == _QUIET:
+            return
+        urgent = "ERROR " if fields["severity"] == _CRITICAL else ""
+        self._lines.append(f"{urgent}{fields['severity']} {book or 'account'} {fields['code']}: {fields['text']}")
+
+    def take(self) -> list[str]:
+        """Return and forget the lines."""
+        lines, self._lines = self._lines, []
+        return lines
