@@ -74,7 +74,19 @@ class Difference:
         if not self.field:
             side, record = ("first", self.left) if self.right is None else ("second", self.right)
             return f"{self.time} {self.kind}: only in the {side} run: {record}"
-        return f"{self.time} {self.kind}.{self.field}: {self.left} and {self.right}"
+        left, right = _without_the_same(self.left, self.right)
+        return f"{self.time} {self.kind}.{self.field}: {left} and {right}"
+
+
+def _without_the_same(left: object, right: object) -> tuple[object, object]:
+    """Return two values without what both have alike, where they are tables or lists: nobody reads 200 settings."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        other = {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)}
+        ones, others = ({name: table[name] for name in sorted(other) if name in table} for table in (left, right))
+        return ones, others
+    if isinstance(left, list) and isinstance(right, list):
+        return [item for item in left if item not in right], [item for item in right if item not in left]
+    return left, right
 
 
 @dataclass(slots=True)

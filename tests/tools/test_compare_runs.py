@@ -53,6 +53,17 @@ def test_two_engines_differ_by_name_and_hash_only(left: Path, tmp_path: Path) ->
     assert "justified: engine, 2 fields: the header names the engine that ran" in as_text(comparison)
 
 
+def test_a_difference_shows_only_what_is_not_alike(left: Path, tmp_path: Path) -> None:
+    one, other = _records(), _records()
+    one[0]["settings"] = {"a": "1", "b": "2", "gone": "3"}
+    other[0]["settings"] = {"a": "1", "b": "9", "new": "4"}
+    one[1]["legs"], other[1]["legs"] = [1, 2, 3], [3, 2, 5]
+    comparison = compare_folders(_write(tmp_path / "one", one), _write(tmp_path / "other", other))
+    text = as_text(comparison)
+    assert "RUN_STARTED.settings: {'b': '2', 'gone': '3'} and {'b': '9', 'new': '4'}" in text
+    assert "ORDER_INTENT.legs: [1] and [5]" in text
+
+
 @pytest.mark.parametrize(
     ("number", "field", "within", "beyond"),
     [
