@@ -1,4 +1,4 @@
-"""Benchmarks of this machine: the engine, one step of the algorithm, the ledger, the engine against LEAN.
+"""Benchmarks of this machine: the engine, one step of the algorithm, the ledger.
 
 Each engine run is a process of its own, so that its peak memory is its own, and the best of several counts: what is
 slower than that was something else on the machine.  Ratios compare within one run of the benchmark; absolute figures
@@ -10,12 +10,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 from tools.backtest import BacktestRequest, Market, synthetic_market
@@ -26,27 +24,8 @@ T = TypeVar("T")
 YEAR_SESSIONS = 252
 LEDGER_RECORDS = 20_000
 
-# The least that an algorithm can do with the same data: what remains is the engine.
-IDLE_ALGORITHM = """\
-from AlgorithmImports import *
-from datetime import date, timedelta
-
-
-class IdleAlgorithm(QCAlgorithm):
-    def initialize(self):
-        self.set_start_date(date.fromisoformat(self.get_parameter("run.start")))
-        self.set_end_date(date.fromisoformat(self.get_parameter("run.end")) + timedelta(days=1))
-        self.set_cash(100_000)
-        self.set_benchmark(lambda _time: 0)
-        self.add_equity("SPY", Resolution.MINUTE, fill_forward=False)
-        for ticker in ("SPX", "VIX"):
-            self.add_index(ticker, Resolution.MINUTE, fill_forward=False)
-        option = self.add_index_option("SPX", "SPXW", Resolution.MINUTE, fill_forward=False)
-        option.set_filter(lambda universe: universe.include_weeklys().expiration(0, 0).strikes(-60, 60))
-
-    def on_data(self, data):
-        pass
-"""
+IDLE_ALGORITHM = ROOT / "tools" / "measured" / "idle.py"
+"""The least that an algorithm can do with the same data: what remains is the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +56,19 @@ class ChildRun:
 
 def bench_engine(sessions: int = YEAR_SESSIONS, repeats: int = 3, *, quiet: bool = False) -> list[Figure]:
     """Measure main.py and an idle algorithm over the default market."""
-    market = _market(sessions, quiet=quiet)
-    runs = _repeat(lambda: _child(market), repeats)
-    idle = _repeat(lambda: _child(market, idle=True), repeats)
+    market = market_of(sessions, quiet=quiet)
+    runs = _repeat(lambda: run_child(market), repeats)
+    idle = _repeat(lambda: run_child(market, idle=True), repeats)
     best, floor = _best(runs), _best(idle)
     return [
         Figure("sessions", sessions, ""),
         Figure("data points", best.data_points, ""),
-        Figure("run", best.wall_s, "s", _spread([run.wall_s for run in runs])),
+        Figure("run", best.wall_s, "s", spread_of([run.wall_s for run in runs])),
         Figure("data points per second", best.data_points / best.wall_s, "1/s"),
         Figure("engine's share of the run", best.engine_s / best.wall_s * 100, "%"),
         Figure("algorithm's share of the run", best.algorithm_s / best.wall_s * 100, "%"),
         Figure("data points per second of the engine alone", best.data_points / best.engine_s, "1/s"),
-        Figure("idle algorithm, run", floor.wall_s, "s", _spread([run.wall_s for run in idle])),
+        Figure("idle algorithm, run", floor.wall_s, "s", spread_of([run.wall_s for run in idle])),
         Figure("idle algorithm, data points per second", floor.data_points / floor.wall_s, "1/s"),
         Figure("run / idle run", best.wall_s / floor.wall_s, "x"),
         Figure("start-up and end of the process", best.process_s - best.wall_s, "s"),
@@ -99,8 +78,8 @@ def bench_engine(sessions: int = YEAR_SESSIONS, repeats: int = 3, *, quiet: bool
 
 def bench_step(sessions: int = 60, repeats: int = 3, *, quiet: bool = False) -> list[Figure]:
     """Measure one step of the algorithm, main.py's `Assembly.step`, over the default market."""
-    market = _market(sessions, quiet=quiet)
-    runs = _repeat(lambda: _child(market, steps=True), repeats)
+    market = market_of(sessions, quiet=quiet)
+    runs = _repeat(lambda: run_child(market, steps=True), repeats)
     best = min(runs, key=lambda run: sum(run.steps_us))
     steps = sorted(best.steps_us)
     if not steps:
@@ -108,7 +87,7 @@ def bench_step(sessions: int = 60, repeats: int = 3, *, quiet: bool = False) -> 
     mean = sum(steps) / len(steps)
     return [
         Figure("steps", len(steps), ""),
-        Figure("mean", mean, "µs", _spread([sum(run.steps_us) / len(run.steps_us) for run in runs])),
+        Figure("mean", mean, "µs", spread_of([sum(run.steps_us) / len(run.steps_us) for run in runs])),
         Figure("median", _quantile(steps, 0.5), "µs"),
         Figure("95 % are below", _quantile(steps, 0.95), "µs"),
         Figure("99 % are below", _quantile(steps, 0.99), "µs"),
@@ -131,62 +110,37 @@ def bench_ledger(records: int = LEDGER_RECORDS, repeats: int = 5) -> list[Figure
         Figure("records", records, ""),
         Figure("bytes per record", len(content) / records, "B"),
         Figure("written per second", records / min(write_s), "1/s"),
-        Figure("one record, written", min(write_s) / records * 1e6, "µs", _spread(write_s) / records * 1e6),
+        Figure("one record, written", min(write_s) / records * 1e6, "µs", spread_of(write_s) / records * 1e6),
         Figure("one record as plain JSON with its hash", min(plain_s) / records * 1e6, "µs"),
         Figure("written / plain", min(write_s) / min(plain_s), "x"),
         Figure("read per second", records / min(read_s), "1/s"),
     ]
 
 
-def bench_lean(sessions: int = 20, lean: Path | None = None, *, quiet: bool = False) -> list[Figure]:
-    """Measure main.py on LEAN against main.py on the embedded engine, over the same market."""
-    from tools.backtest import run_backtest
-
-    walls: dict[str, float] = {}
-    points: dict[str, int] = {}
-    for engine in ("embedded", "lean"):
-        with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as folder:
-            request = BacktestRequest(engine=engine, sessions=sessions, out=Path(folder) / "run", lean=lean)
-            result = run_backtest(request, quiet=quiet, with_report=False)
-        if result.failure is not None or result.summary is None:
-            raise RunFailedError(f"bench lean: the run on engine {engine} failed: {result.failure}")
-        walls[engine], points[engine] = result.summary.wall_seconds, result.summary.data_points
-    return [
-        Figure("sessions", sessions, ""),
-        Figure("embedded engine, run", walls["embedded"], "s"),
-        Figure("embedded engine, data points", points["embedded"], ""),
-        Figure("LEAN, run with its start-up", walls["lean"], "s"),
-        Figure("LEAN, data points", points["lean"], ""),
-        Figure("LEAN / embedded", walls["lean"] / walls["embedded"], "x"),
-    ]
-
-
-def _market(sessions: int, *, quiet: bool) -> Market:
+def market_of(sessions: int, *, quiet: bool) -> Market:
     if sessions < 1:
         raise BulkheadUsageError(f"--sessions = {sessions}: expected 1 or more. Leave it out for the usual number.")
     return synthetic_market(BacktestRequest(sessions=sessions), quiet=quiet)
 
 
-def _child(market: Market, *, idle: bool = False, steps: bool = False) -> ChildRun:
+def run_child(
+    market: Market, *, idle: bool = False, steps: bool = False, overrides: Mapping[str, str] | None = None
+) -> ChildRun:
     """Run one backtest in a new process and return what it measured."""
-    with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as folder:
-        algorithm = MAIN
-        if idle:
-            algorithm = Path(folder) / "main.py"
-            algorithm.write_text(IDLE_ALGORITHM, encoding="utf-8")
-        job = {
-            "algorithm": str(algorithm),
-            "data": str(market.folder),
-            "start": market.start.isoformat(),
-            "end": market.end.isoformat(),
-            "steps": steps,
-        }
-        began = time.perf_counter()
-        answer = subprocess.run(
-            [sys.executable, "-m", "tools.bench_child", json.dumps(job)],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        process_s = time.perf_counter() - began
+    job = {
+        "algorithm": str(IDLE_ALGORITHM if idle else MAIN),
+        "data": str(market.folder),
+        "start": market.start.isoformat(),
+        "end": market.end.isoformat(),
+        "steps": steps,
+        "overrides": dict(overrides or {}),
+    }
+    began = time.perf_counter()
+    answer = subprocess.run(
+        [sys.executable, "-m", "tools.bench_child", json.dumps(job)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    process_s = time.perf_counter() - began
     if answer.returncode != 0:
         said = (answer.stderr or answer.stdout).strip().splitlines()
         raise RunFailedError(f"bench: the measured run failed: {said[-1] if said else 'it said nothing'}")
@@ -208,7 +162,7 @@ def _best(runs: Sequence[ChildRun]) -> ChildRun:
     return min(runs, key=lambda run: run.wall_s)
 
 
-def _spread(values: Sequence[float]) -> float:
+def spread_of(values: Sequence[float]) -> float:
     return max(values) - min(values)
 
 

@@ -27,7 +27,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
                 data=Path(job["data"]),
                 start=start,
                 end=end,
-                parameters={"run.start": start.isoformat(), "run.end": end.isoformat()},
+                parameters={"run.start": start.isoformat(), "run.end": end.isoformat(), **job["overrides"]},
                 run_dir=Path(folder),
                 on_progress=lambda share: None,
             )

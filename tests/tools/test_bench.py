@@ -32,8 +32,8 @@ def test_the_shares_of_engine_and_algorithm_are_of_the_best_run(monkeypatch: pyt
             ChildRun(900_000, wall_s=1.5, algorithm_s=0.0, process_s=1.9, peak_rss_mb=100, steps_us=()),
         ]
     )
-    monkeypatch.setattr(bench, "_market", lambda sessions, quiet: None)
-    monkeypatch.setattr(bench, "_child", lambda market, idle=False: next(runs))
+    monkeypatch.setattr(bench, "market_of", lambda sessions, quiet: None)
+    monkeypatch.setattr(bench, "run_child", lambda market, idle=False: next(runs))
     figures = _figures(bench_engine(sessions=5, repeats=2))
     assert figures["run"] == 2.0
     assert figures["data points per second"] == 500_000
@@ -46,8 +46,8 @@ def test_the_shares_of_engine_and_algorithm_are_of_the_best_run(monkeypatch: pyt
 def test_steps_are_told_as_a_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = tuple(float(n) for n in range(1, 101))
     run = ChildRun(10, wall_s=1.0, algorithm_s=0.5, process_s=1.0, peak_rss_mb=1, steps_us=steps)
-    monkeypatch.setattr(bench, "_market", lambda sessions, quiet: None)
-    monkeypatch.setattr(bench, "_child", lambda market, steps: run)
+    monkeypatch.setattr(bench, "market_of", lambda sessions, quiet: None)
+    monkeypatch.setattr(bench, "run_child", lambda market, steps: run)
     figures = _figures(bench_step(sessions=5, repeats=1))
     assert (figures["steps"], figures["mean"], figures["median"], figures["slowest"]) == (100, 50.5, 51, 100)
     assert figures["step / engine per minute"] == pytest.approx(50.5 / 5_000)

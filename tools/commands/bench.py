@@ -15,18 +15,27 @@ if TYPE_CHECKING:
 
 @click.command("bench", short_help="Measure engine, step and ledger on this machine.")
 @click.argument("what", type=click.Choice(["engine", "step", "ledger", "lean"]), default="engine")
-@click.option("--sessions", metavar="N", type=int, help="Sessions of the default market: engine 252, step 60, lean 20.")
+@click.option("--sessions", metavar="N", type=int, help="Sessions of the default market: engine 252, step 60, lean 40.")
 @click.option("--repeats", metavar="N", type=click.IntRange(1, 100), help="Repetitions; the best one counts.")
 @click.option("--lean", metavar="DIR", type=click.Path(path_type=Path), help="LEAN launcher folder, for `bench lean`.")
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A setting of main.py, for `bench lean`; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(what: str, sessions: int | None, repeats: int | None, lean: Path | None, as_json: bool) -> None:
+def command(
+    what: str, sessions: int | None, repeats: int | None, lean: Path | None, settings: tuple[str, ...], as_json: bool
+) -> None:
     """Measure this machine.
 
     \b
     engine  one year of the default market: data points per second, memory, engine's and algorithm's shares
     step    one step of the algorithm: mean, median, slowest
     ledger  writing and reading of ledger records against plain JSON with a hash
-    lean    main.py on LEAN against main.py on the embedded engine
+    lean    main.py on LEAN against an algorithm that does nothing, and against the embedded engine
 
     The best of several repetitions counts. Ratios hold within one run of this command; figures of two machines, or of
     one machine at two times, do not compare.
@@ -40,7 +49,10 @@ def command(what: str, sessions: int | None, repeats: int | None, lean: Path | N
     elif what == "ledger":
         figures = bench.bench_ledger(repeats=repeats or 5)
     else:
-        figures = bench.bench_lean(sessions or 20, lean, quiet=as_json)
+        from tools.bench_lean import bench_lean
+        from tools.parameters import parse_overrides
+
+        figures = bench_lean(sessions or 40, repeats or 3, lean, parse_overrides(settings), quiet=as_json)
     click.echo(json.dumps([asdict(figure) for figure in figures], indent=2) if as_json else _as_text(figures))
 
 
