@@ -309,6 +309,9 @@ class EtfWorld:
         self.assembly = assemble(self.settings, self.market, self.broker, self.store, self.market.now, Names())
         self.broker.sink = self.assembly.coordinator.post
         self.steps = 0
+        self.log: list[str] = []
+        self.statistics: dict[str, str] = {}
+        self.chart: list[tuple[datetime, str, float]] = []
 
     # ----------------------------------------------------------------------------------------------------------- time
 
@@ -324,8 +327,11 @@ class EtfWorld:
         now = self.market.now
         self.broker.advance()
         if self.assembly.coordinator.is_due(now):
-            self.assembly.step(now)
+            self.log += self.assembly.step(now)
             self.steps += 1
+            # As main.py shows them.
+            self.statistics.update(self.assembly.runtime_statistics())
+            self.chart += [(now, series, value) for _chart, series, value in self.assembly.chart_points()]
             # The engine confirms a cancel in the minute of the step but after it.
             self.assembly.coordinator.attend(now)
 
