@@ -18,6 +18,7 @@ from core.reasons import Reason
 from core.vocabulary import U6, FamilyTarget, Purpose
 
 _DAY_TRADE_SESSIONS = 5
+_TARGETS = tuple((symbol, FamilyTarget(symbol)) for symbol in SYMBOLS)
 _LEAVING = frozenset({Purpose.CLOSE.value, Purpose.FLATTEN.value, Purpose.SWEEP.value})
 
 
@@ -54,9 +55,12 @@ class FamilyFold:
 
     def held(self) -> FamilyTarget:
         """Return the symbol that the book holds, CASH for nothing; of several the one with the highest count."""
-        held = [(self._books.position_of(BOOK, symbol), symbol) for symbol in SYMBOLS]
-        count, symbol = max(held, key=lambda item: abs(item[0]))
-        return FamilyTarget(symbol) if count else FamilyTarget.CASH
+        most, found = 0, FamilyTarget.CASH
+        for symbol, target in _TARGETS:
+            count = abs(self._books.position_of(BOOK, symbol))
+            if count > most:
+                most, found = count, target
+        return found
 
     def bars_held(self, now: datetime) -> int:
         """Return session bars from the first fill of what is held; 0 while nothing is."""
@@ -93,11 +97,13 @@ class FamilyFold:
 
     def opens_sent_in(self, now: datetime) -> int:
         """Return the openings sent in the bar of this moment."""
-        return sum(bar_of(sent) == bar_of(now) for sent in self._opens_sent.values())
+        bar = bar_of(now)
+        return sum(sent == bar for sent in self._opens_sent.values())
 
     def opens_filled_in(self, now: datetime) -> int:
         """Return the openings whose first fill was in the bar of this moment."""
-        return sum(bar_of(filled) == bar_of(now) for filled in self._opens_filled.values())
+        bar = bar_of(now)
+        return sum(filled == bar for filled in self._opens_filled.values())
 
     def closed_in(self, now: datetime) -> bool:
         """Whether a sale was folded in the step of now."""
@@ -178,7 +184,7 @@ class FamilyFold:
         elif kind is Kind.ORDER_SENT:
             intent, purpose = self._orders[fields["order"]]
             if purpose.adds_risk:
-                self._opens_sent.setdefault(intent, time)
+                self._opens_sent.setdefault(intent, bar_of(time))
         elif kind is Kind.FILL:
             self._fill(fields, time)
         elif kind is Kind.BREACH:
@@ -194,7 +200,7 @@ class FamilyFold:
                 self._filled.popleft()
         after = self._books.position_of(BOOK, symbol)
         if purpose.adds_risk:
-            self._opens_filled.setdefault(intent, at)
+            self._opens_filled.setdefault(intent, bar_of(at))
             if after == qty:
                 self._held_since = at
                 self.scale = self._scales.get(intent, 1.0)

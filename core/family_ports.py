@@ -39,6 +39,9 @@ class Sizer(Protocol):
 
     def surplus(self, target: FamilyTarget, facts: SizingFacts) -> int: ...
 
+    def is_short(self, target: FamilyTarget, facts: SizingFacts) -> bool:
+        """Tell whether less of target is held than its value wants; limits of an addition are not asked for."""
+
     def target_value(self, target: FamilyTarget, facts: SizingFacts) -> float | None: ...
 
     def limit_price(self, ask: float) -> float: ...
