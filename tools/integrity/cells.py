@@ -62,7 +62,7 @@ _POLICY: Final[Mapping[Policy, Mapping[str, str]]] = {
     },
 }  # fmt: skip
 
-PROFILE: Final = {"etf_rotation.sleeve_fraction": "0.75", "etf_rotation.max_exposure_fraction": "2.25"}
+PROFILE: Final[dict[str, str]] = {"etf_rotation.sleeve_fraction": "0.75", "etf_rotation.max_exposure_fraction": "2.25"}
 """The integrity profile: as much as the ceilings allow, where cash and margin are tight."""
 
 HORIZON_BARS: Final = 10

@@ -50,7 +50,7 @@ class Rates:
     auction_missed: float = 0.0
 
 
-RATES: Final[Mapping[Fault, Rates]] = {
+RATES: Final[dict[Fault, Rates]] = {
     Fault.NONE: Rates(),
     Fault.REJECT: Rates(reject=0.30),
     Fault.PARTIAL: Rates(partial=0.50),
