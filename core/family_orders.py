@@ -79,14 +79,13 @@ class FamilyOrders:
 
     def quantities(self) -> dict[str, int]:
         """Return the book's shares by symbol; zeros are left out."""
-        held = ((symbol, self._books.position_of(BOOK, symbol)) for symbol in SYMBOLS)
-        return {symbol: qty for symbol, qty in held if qty}
+        of = self._books.position_of
+        return {symbol: qty for symbol in SYMBOLS if (qty := of(BOOK, symbol))}
 
     def foreign(self) -> dict[str, int]:
         """Return family shares that are not this book's: the user's own, or another book's assignment."""
         books = self._books
-        found = ((symbol, books.position(symbol) - books.position_of(BOOK, symbol)) for symbol in SYMBOLS)
-        return {symbol: qty for symbol, qty in found if qty}
+        return {symbol: qty for symbol in SYMBOLS if (qty := books.position(symbol) - books.position_of(BOOK, symbol))}
 
     def holdings(self, now: datetime) -> FamilyHoldings:
         """Return book and broker; what is known to be somebody else's is not counted on either side."""
@@ -103,14 +102,15 @@ class FamilyOrders:
 
     def standing(self, now: datetime, *, is_over: bool) -> Standing:
         """Return what the principles look at."""
-        working = self.working()
+        parents = self.parents()
+        working = [_working(parent) for parent in parents]
         return Standing(
             cash_u6=self._books.cash_u6,
             quantities=self.quantities(),
             opening=frozenset(item.symbol for item in working if item.is_opening and item.qty),
             opens_sent=self._fold.opens_sent_in(now),
             opens_filled=self._fold.opens_filled_in(now),
-            working=sum(parent.working is not None for parent in self.parents()),
+            working=sum(parent.working is not None for parent in parents),
             is_over=is_over,
         )
 

@@ -92,7 +92,9 @@ def _cash(standing: Standing) -> list[Breach]:
 
 def _sides(standing: Standing) -> list[Breach]:
     """An opening at work counts as held."""
-    present = {symbol for symbol in SYMBOLS if standing.quantities.get(symbol, 0)} | standing.opening
+    present = {symbol for symbol, qty in standing.quantities.items() if qty} | standing.opening
+    if len(present) < 2:
+        return []
     by_side = {side: sorted(symbol for symbol in present if side_of(symbol) is side) for side in Side}
     if all(by_side.values()):
         text = f"{' and '.join('+'.join(symbols) for symbols in by_side.values())} together"

@@ -40,8 +40,8 @@ class RsiReversion(Detector):
             return None
         closes = last(windows.closes, self.DIFFERENCES + 1)
         changes = [after - before for before, after in pairwise(closes)]
-        gain = math.fsum(change for change in changes if change > 0)
-        loss = -math.fsum(change for change in changes if change < 0)
+        gain = math.fsum([change for change in changes if change > 0])
+        loss = -math.fsum([change for change in changes if change < 0])
         if gain == 0 and loss == 0:
             return EVEN
         # RSI - 50, written so that the mirrored market gives exactly the opposite.
@@ -119,7 +119,7 @@ class VwapReversion(Detector):
     def vote(self, bar: SignalBar, windows: Windows) -> float | None:
         if len(windows.distances) < SPAN or windows.vwap is None or windows.is_without_volume:
             return None
-        usual = math.sqrt(math.fsum(distance**2 for distance in windows.distances) / SPAN)
+        usual = math.sqrt(math.fsum([distance**2 for distance in windows.distances]) / SPAN)
         if usual == 0:
             return EVEN
         return sigmoid(-0.85 * clip(windows.distances[-1] / usual, -3.0, 3.0))

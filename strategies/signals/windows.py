@@ -19,7 +19,10 @@ OPENING_MINUTES: Final = 30
 
 
 class Windows:
-    """One session's bars as windows.  Each tuple ends with the newest bar; minutes that are missing are not in it."""
+    """One session's bars as windows.  Each ends with the newest bar; minutes that are missing are not in it.
+
+    deviation is the sample deviation of the returns; without volume is a full common window in which nothing traded.
+    """
 
     def __init__(self) -> None:
         self.bars = 0
@@ -32,6 +35,8 @@ class Windows:
         self.high: float | None = None
         self.low: float | None = None
         self.number = 0
+        self.deviation = 0.0
+        self.is_without_volume = False
         self._value = 0.0
         self._volume = 0.0
         self._missing = 0
@@ -52,6 +57,9 @@ class Windows:
         if self._volume > 0:
             self.vwap = self._value / self._volume
             self.distances.append(bar.close - self.vwap)
+        # Five detectors ask for these: they are reckoned once a bar.
+        self.deviation = sample_deviation(self.returns) if len(self.returns) > 1 else 0.0
+        self.is_without_volume = len(self.volumes) >= SPAN and sum(last(self.volumes, SPAN)) <= 0.0
         if bar.number <= OPENING_MINUTES:
             self.high = bar.high if self.high is None else max(self.high, bar.high)
             self.low = bar.low if self.low is None else min(self.low, bar.low)
@@ -70,6 +78,7 @@ class Windows:
         self._missing += minutes
         if self._missing > GAP_BARS and self.bars:
             self.bars = 0
+            self.is_without_volume = False
             for window in (self.closes, self.volumes, self.returns, self.flows, self.distances):
                 window.clear()
 
@@ -78,18 +87,12 @@ class Windows:
         """Whether the newest bar is the first of its windows."""
         return self.bars == 1
 
-    @property
-    def is_without_volume(self) -> bool:
-        """Whether the common window is full and nothing was traded in it."""
-        return len(self.volumes) >= SPAN and sum(last(self.volumes, SPAN)) <= 0.0
-
     def move(self, bars: int) -> float | None:
         """Return the log return over some bars in standard deviations of that span, None where nothing moved."""
-        deviation = sample_deviation(self.returns)
-        if deviation == 0.0:
+        if self.deviation == 0.0:
             return None
         newest = len(self.closes) - 1
-        return math.log(self.closes[newest] / self.closes[newest - bars]) / (deviation * math.sqrt(bars))
+        return math.log(self.closes[newest] / self.closes[newest - bars]) / (self.deviation * math.sqrt(bars))
 
 
 def last(window: Sequence[float] | deque[float], count: int) -> list[float]:
@@ -99,11 +102,11 @@ def last(window: Sequence[float] | deque[float], count: int) -> list[float]:
 
 def sample_deviation(values: Sequence[float] | deque[float]) -> float:
     mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (len(values) - 1))
 
 
 def population_deviation(values: Sequence[float] | deque[float], mean: float) -> float:
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+    return math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / len(values))
 
 
 def clip(value: float, low: float, high: float) -> float:
