@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.books import Books
-from core.family import BOOK, SYMBOLS, Decision, FamilyView, SizeVerdict, Trail
+from core.family import BOOK, SIGNAL_SYMBOL, SYMBOLS, Decision, FamilyView, SizeVerdict, Trail
 from core.family_charts import FamilyChart
 from core.family_entry import FamilyEntry
 from core.family_fold import FamilyFold
@@ -39,6 +39,9 @@ from core.working_orders import Style
 CASH = FamilyTarget.CASH
 HELD = "HELD"
 AT_WORK = "AT_WORK"
+
+_DATA_BY = timedelta(minutes=15)
+"""So long after the open a share may be without its first minute."""
 
 _INSTRUMENTS = tuple(Instrument(symbol, symbol) for symbol in SYMBOLS)
 
@@ -97,6 +100,7 @@ class FamilyDesk:
         self._halted_before_auction: set[str] = set()
         self._is_bounded = False
         self._closed = False
+        self._missing: tuple[str, ...] = ()
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:
@@ -161,6 +165,7 @@ class FamilyDesk:
         bar = self._bar = _Bar(self._decide(reading, snapshot), Plan())
         bar.outcome = bar.decision.reason.value
         self._record(reading, bar.decision, snapshot)
+        self._tell_missing(snapshot)
         if snapshot.phase.market_open and self._may_act():
             self._auction(bar, snapshot)
             self._clear_the_way(bar, snapshot)
@@ -397,6 +402,17 @@ class FamilyDesk:
             self._alert("WARNING", "SIGNAL_DEAD", "the signal has said the same all session.", snapshot)
         for name in self._health.dead_detectors():
             self._alert("WARNING", "DETECTOR_DEAD", f"{name} had no opinion all session.", snapshot)
+
+    def _tell_missing(self, snapshot: MarketSnapshot) -> None:
+        """Say once which shares have no data at all: in the funnel the book would only seem to wait."""
+        if snapshot.time - snapshot.session.open < _DATA_BY:
+            return
+        missing, before = self._parts.market.missing(), self._missing
+        self._missing = missing
+        if missing and missing != before:
+            stays = "the book stays in CASH" if SIGNAL_SYMBOL in missing else "they are not traded"
+            text = f"no minute of {', '.join(missing)} since the open: {stays}. Bring the data, or disable the book."
+            self._alert("WARNING", "ETF_DATA_MISSING", text, snapshot)
 
     def _alert(self, severity: str, code: str, text: str, snapshot: MarketSnapshot) -> None:
         self._parts.ledger.append(Kind.ALERT, BOOK, snapshot.time, severity=severity, code=code, text=text)

@@ -83,6 +83,10 @@ class FamilyMarket:
         self._opens.setdefault(symbol, bar.open)
         self._volumes[symbol].append(bar.volume)
 
+    def missing(self) -> tuple[str, ...]:
+        """Return the symbols that have not had one minute in this session."""
+        return tuple(symbol for symbol in SYMBOLS if symbol not in self._opens)
+
     def median_volume(self, symbol: str) -> float | None:
         """Return the median volume of the last minutes of this session, None while there are too few."""
         volumes = self._volumes.get(symbol, ())

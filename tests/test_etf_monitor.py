@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from audit.verdict import judge_lines
+from core.family import SYMBOLS
 from tests.etf_world import EtfWorld, on
+from tests.test_friday_pipeline import filled_at_the_third_offer
+from tests.world import World
 
 UP = "10:05=0.80"
 PRINCIPLES = {
@@ -111,3 +114,46 @@ def test_a_backtest_does_not_spend_its_log_on_openings() -> None:
     world = EtfWorld(UP).run("16:10")
     assert world.fills()
     assert [line for line in world.log if "opening" in line] == []
+
+
+def silent(*symbols: str, days: int = 1) -> EtfWorld:
+    world = EtfWorld(UP, end=date(2025, 10, 30))
+    for symbol in symbols:
+        world.market.silence(symbol, on("09:00"), on("16:30") + timedelta(days=days - 1))
+    return world
+
+
+def test_without_any_data_the_book_says_so_once_and_stays_in_cash() -> None:
+    world = silent(*SYMBOLS, days=2).run("16:10").next_session().run("16:10")
+    said = [line for line in world.log if "ETF_DATA_MISSING" in line]
+    assert said == [
+        "WARNING etf_rotation ETF_DATA_MISSING: no minute of QQQ, TQQQ, PSQ, SQQQ since the open: the book stays in "
+        "CASH. Bring the data, or disable the book."
+    ]
+    assert {target for target, _reason in world.signals().values()} == {"CASH"}
+    assert world.orders() == []
+
+
+def test_data_that_come_back_and_go_again_are_told_again() -> None:
+    world = silent("TQQQ").run("16:10")
+    world.next_session().run("10:30")
+    assert world.held() == {"TQQQ": 352}
+    assert world.alerts().count("ETF_DATA_MISSING") == 1
+
+
+def test_one_missing_share_is_not_traded_and_the_signal_goes_on() -> None:
+    world = silent("TQQQ").run("10:30")
+    assert world.signals()["10:06"] == ("TQQQ", "ALLOWED")
+    assert world.orders() == []
+    text = next(record["text"] for record in world.records("ALERT"))
+    assert text.startswith("no minute of TQQQ since the open: they are not traded.")
+
+
+def test_the_friday_book_trades_where_the_shares_have_no_data() -> None:
+    friday = World(parameters={"etf_rotation.enabled": "true"}, prepare=filled_at_the_third_offer).finish()
+    alone = World(prepare=filled_at_the_third_offer).finish()
+    money = [(record["at"], record["symbol"], record["price_u6"]) for record in friday.records("FILL")]
+    assert money == [(record["at"], record["symbol"], record["price_u6"]) for record in alone.records("FILL")]
+    assert money
+    assert [record["code"] for record in friday.records("ALERT")].count("ETF_DATA_MISSING") == 1
+    assert friday.breaks() == []

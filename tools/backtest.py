@@ -85,6 +85,8 @@ class BacktestResult:
     run_dir: Path
     summary: Summary | None
     failure: str | None
+    alerts: tuple[str, ...] = ()
+    """What was said to a person during the run, each text once."""
 
     @property
     def report(self) -> Path | None:
@@ -167,7 +169,17 @@ def _record(run_dir: Path, outcome: EngineRun, *, with_report: bool) -> Backtest
 
         build(run_dir)
     failure = outcome.error or how_it_ended(ledger) or audit_failure(audited)
-    return BacktestResult(run_dir=run_dir, summary=summary, failure=failure)
+    return BacktestResult(run_dir=run_dir, summary=summary, failure=failure, alerts=alerts(ledger))
+
+
+def alerts(ledger: Ledger) -> tuple[str, ...]:
+    """Return the alerts of a run above INFO, each code once, critical ones first."""
+    said: dict[str, tuple[bool, str]] = {}
+    for record in ledger.of_kind("ALERT"):
+        if record["severity"] != "INFO":
+            mild = record["severity"] != "CRITICAL"
+            said.setdefault(str(record["code"]), (mild, f"{record['code']}: {record['text']}"))
+    return tuple(text for _mild, text in sorted(said.values(), key=lambda item: item[0]))
 
 
 def audit_failure(audited: AuditOutcome) -> str | None:

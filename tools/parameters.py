@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools.errors import BulkheadUsageError
 from tools.paths import ROOT
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 CONFIG = ROOT / "config.json"
 RUNNERS_OWN = "run."
@@ -55,12 +59,12 @@ def project_parameters(path: Path = CONFIG) -> dict[str, str]:
     return dict(parameters)
 
 
-def check_settings(parameters: Mapping[str, str]) -> None:
-    """Refuse what the algorithm's settings would refuse, before anything is made or run."""
+def check_settings(parameters: Mapping[str, str]) -> Settings:
+    """Return the algorithm's settings; what they would refuse is refused here, before anything is made or run."""
     from core.errors import SettingsError
     from core.settings import Settings
 
     try:
-        Settings.from_parameters(dict(parameters))
+        return Settings.from_parameters(dict(parameters))
     except SettingsError as error:
         raise BulkheadUsageError(" ".join(error.sentences)) from None

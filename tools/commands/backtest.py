@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tools.run_folder import AuditVerdict, Summary
 
 
+ALERTS_SHOWN = 5
+
+
 @click.command("backtest", short_help="Run main.py over a market and write a run folder.")
 @click.option("--engine", type=click.Choice(["embedded", "lean"]), default="embedded", show_default=True)
 @click.option("--data", metavar="DIR", type=click.Path(path_type=Path), help="LEAN-format data folder; else synthetic.")
@@ -86,6 +89,9 @@ def _as_json(result: BacktestResult) -> str:
 
 def _as_text(result: BacktestResult) -> str:
     lines = _summary_lines(result.summary) if result.summary is not None else []
+    lines += [("alert", text) for text in result.alerts[:ALERTS_SHOWN]]
+    if len(result.alerts) > ALERTS_SHOWN:
+        lines.append(("alert", f"and {len(result.alerts) - ALERTS_SHOWN} more kinds; the page lists them"))
     lines.append(("run folder", str(result.run_dir)))
     if result.report is not None:
         lines.append(("page", str(result.report)))

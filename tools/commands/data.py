@@ -50,12 +50,21 @@ def generate(out: Path, start: date | None, sessions: int | None, seed: int, sce
 @click.option("--start", metavar="D", type=DAY, help="First session to judge; else the first with minute files.")
 @click.option("--end", metavar="D", type=DAY, help="Last session to judge; else the last with minute files.")
 @click.option("--limit", metavar="N", type=int, default=40, show_default=True, help="Gaps to print; all are counted.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="As for `backtest`: what is switched off.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(folder: Path, start: date | None, end: date | None, limit: int, as_json: bool) -> int:
-    """Name every gap of a LEAN-format folder that would silence the algorithm. Exit code 1 when there is one."""
-    from tools import market
+def check(
+    folder: Path, start: date | None, end: date | None, limit: int, overrides: tuple[str, ...], as_json: bool
+) -> int:
+    """Name every gap of a LEAN-format folder that would silence the algorithm. Exit code 1 when there is one.
 
-    gaps = market.check(folder, start, end)
+    What is needed follows from the books that config.json and --set leave switched on.
+    """
+    from tools import market
+    from tools.parameters import check_settings, parse_overrides, project_parameters
+
+    settings = check_settings(project_parameters() | parse_overrides(overrides))
+    needs = market.needs_of(friday_0dte=settings.friday_0dte.enabled, etf_rotation=settings.etf_rotation.enabled)
+    gaps = market.check(folder, start, end, needs)
     if as_json:
         click.echo(json.dumps([asdict(gap) for gap in gaps], default=str, indent=2))
     elif not gaps:

@@ -4,7 +4,7 @@ A market is made from a seed, so every figure that came from one can be had agai
 not is told in docs/synthetic-market.md: it proves machinery, it knows nothing of edge.
 """
 
-from tools.market.check import DEFAULT_NEEDS, DataGap, Need, check
+from tools.market.check import DEFAULT_NEEDS, DataGap, Need, check, needs_of
 from tools.market.generator import cached_market, generate
 from tools.market.spec import GENERATOR_VERSION, MarketManifest, MarketSpec, cache_key
 
@@ -19,4 +19,5 @@ __all__ = [
     "cached_market",
     "check",
     "generate",
+    "needs_of",
 ]

@@ -43,8 +43,15 @@ class Need(StrEnum):
     DAILY = "daily"
 
 
-DEFAULT_NEEDS = frozenset(Need) - {Need.ETFS}
+DEFAULT_NEEDS = frozenset(Need)
 ETFS = ("qqq", "tqqq", "psq", "sqqq")
+
+
+def needs_of(*, friday_0dte: bool, etf_rotation: bool) -> frozenset[Need]:
+    """Return what the enabled books read."""
+    idle = {Need.SAME_DAY_CHAIN: friday_0dte, Need.ETFS: etf_rotation}
+    return frozenset(need for need in Need if idle.get(need, True))
+
 
 HOURS = "market-hours/market-hours-database.json"
 PROPERTIES = "symbol-properties/symbol-properties-database.csv"

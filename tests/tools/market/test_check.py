@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tools import cli
 from tools.errors import BulkheadUsageError
-from tools.market import MarketSpec, Need, check, generate
+from tools.market import MarketSpec, Need, check, generate, needs_of
 
 FIRST, DAY = date(2025, 9, 9), date(2025, 9, 10)
 UNIVERSE = "indexoption/usa/universes/spxw/20250909.csv"
@@ -190,15 +191,31 @@ def test_a_session_between_the_files_is_a_gap_in_all_of_them(folder: Path) -> No
         path.unlink()
     gaps = check(folder, start=FIRST)
     assert {gap.session for gap in gaps} == {FIRST}
-    assert len(gaps) == 4
+    assert len(gaps) == 4 + 8  # SPY, SPX, VIX, the chain; bars and quotes of four ETFs
 
 
-def test_etfs_are_judged_only_when_they_are_needed(folder: Path) -> None:
+def test_etfs_are_judged_while_their_book_is_enabled(folder: Path) -> None:
     shutil.rmtree(folder / "equity/usa/minute/tqqq")
-    assert check(folder) == []
-    gaps = check(folder, needs={Need.ETFS})
+    assert check(folder, needs=needs_of(friday_0dte=True, etf_rotation=False)) == []
+    gaps = check(folder)
+    assert gaps == check(folder, needs={Need.ETFS})
     assert len(gaps) == 4
     assert all("tqqq" in gap.file for gap in gaps)
+
+
+def test_without_the_options_book_a_folder_needs_no_chains(folder: Path) -> None:
+    shutil.rmtree(folder / "indexoption")
+    assert check(folder, needs=needs_of(friday_0dte=False, etf_rotation=True)) == []
+    assert check(folder) != []
+
+
+@pytest.mark.parametrize(("choice", "code"), [((), 1), (("--set", "etf_rotation.enabled=false"), 0)])
+def test_the_command_asks_for_what_the_settings_enable(
+    folder: Path, capsys: pytest.CaptureFixture[str], choice: tuple[str, ...], code: int
+) -> None:
+    shutil.rmtree(folder / "equity/usa/minute/psq")
+    assert cli.main(["data", "check", str(folder), *choice]) == code
+    assert ("psq" in capsys.readouterr().out) == bool(code)
 
 
 def test_dates_outside_the_folder_are_gaps_and_not_errors(folder: Path) -> None:

@@ -73,8 +73,8 @@ def test_the_folder_holds_what_lean_reads(market: Path) -> None:
 
 
 def test_our_own_check_finds_no_gap(market: Path) -> None:
-    assert check(market, needs=set(Need)) == []
-    assert set(DEFAULT_NEEDS) < set(Need)
+    assert check(market) == []
+    assert set(DEFAULT_NEEDS) == set(Need)
 
 
 def test_index_minutes_are_unscaled_chicago_time_and_stand_still_after_the_close(market: Path) -> None:
