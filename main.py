@@ -12,6 +12,7 @@ from AlgorithmImports import *
 from datetime import datetime, timedelta
 
 from core.assembly import Assembly, assemble
+from core.errors import SettingsError
 from core.family import SYMBOLS
 from core.settings import AccountType as PlanAccount, Brokerage as PlanBrokerage, Mode, Settings
 from helpers.lean_broker import LeanBroker
@@ -26,6 +27,7 @@ _BROKERAGES = {
     PlanBrokerage.DEFAULT: BrokerageName.DEFAULT,
 }
 _SETTLING_SPAN = timedelta(days=7)
+_DATA_WITHIN_S = 10
 _SILENT_FOR = timedelta(seconds=90)
 """The pulse steps only where no step has run for this long: the minute had no data."""
 
@@ -40,6 +42,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         self._assembly: Assembly | None = None
         self._silent = False
         self._log_budget = LogBudget(settings.log, live=self.live_mode)
+        self._check_mode(settings)
         self._configure(settings)
         self._market = LeanMarket(self)
         self._subscribe(settings)
@@ -60,6 +63,12 @@ class BulkheadAlgorithm(QCAlgorithm):
     def _assemble(self) -> None:
         store = LeanStore(self)
         self._assembly = assemble(self._plan, self._market, self._broker, store, self.time, self._market)
+
+    def _check_mode(self, settings: Settings) -> None:
+        mode = settings.run.mode
+        if self.live_mode is (mode is Mode.BACKTEST):
+            wanted = "PAPER or LIVE where LEAN trades live" if self.live_mode else "BACKTEST in a backtest"
+            raise SettingsError([f"run.mode = {mode.value}: expected {wanted}. Change it in config.json."])
 
     def _configure(self, settings: Settings) -> None:
         self.set_start_date(settings.run.start)
@@ -95,20 +104,24 @@ class BulkheadAlgorithm(QCAlgorithm):
     # -------------------------------------------------------------------------------------------------- LEAN's events
 
     def on_data(self, data: Slice) -> None:
-        self._market.absorb(data)
-        self._silent = False
-        self._step()
+        if self._market.absorb(data):
+            self._silent = False
+            self._step()
 
     def _on_pulse(self) -> None:
         """Step through minutes without data; deadlines must fire in silence too."""
         assembly = self._assembly
         if assembly is None:
             return
+        now: datetime = self.time
         if self.live_mode:
-            assembly.coordinator.attend(self.time)
+            now = now.replace(microsecond=0)
+            assembly.attend(now)
+            if now.second < _DATA_WITHIN_S:
+                return  # the bars of the minute that has just ended come on another thread, perhaps a moment later
         last = assembly.coordinator.last_step
         # In silence every minute has its step; the first one waits until it is sure that no data comes for its minute.
-        if last is None or self._silent or self.time - last >= _SILENT_FOR:
+        if last is None or self._silent or now - last >= _SILENT_FOR:
             self._step()
             # The silence before an open says nothing of the first minute: a step that did not wait for its data would
             # take the opening bars for missing.
@@ -118,7 +131,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         assembly = self._assembly
         if assembly is None or self.is_warming_up:
             return
-        now: datetime = self.time
+        now = self._market.time
         if not assembly.coordinator.is_due(now):
             return
         if now.date() > self._plan.run.end and self._plan.run.mode is Mode.BACKTEST:
@@ -136,7 +149,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         if not self.live_mode:
             # A backtest confirms a cancel after on_data, in the same minute: what waited for it goes on now, not in the
             # next minute. Live, reports come on other threads, and only the pulse goes on.
-            assembly.coordinator.attend(self.time)
+            assembly.attend(self.time)
 
     def on_splits(self, splits: Splits) -> None:
         assembly = self._assembly

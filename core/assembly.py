@@ -7,8 +7,9 @@ joined.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Protocol, TypeVar, cast
 
 from core.announcements import Announcements
@@ -42,8 +43,10 @@ from core.settlement import Settlement
 from core.state_manager import Remembers, StateManager
 from core.state_slots import SlotStore
 from core.strategy import Strategy
+from core.strategy_coordinator import NAME as COORDINATOR
 from core.strategy_coordinator import Parts, StrategyCoordinator
 from core.trade_machine import TradeState
+from core.turns import Turns
 from core.vocabulary import Disposition, Gate, TradingState
 from helpers.brokerages import missing_capabilities
 from risk.account_phases import AccountPhases
@@ -64,6 +67,10 @@ from strategies.etf_rotation import EtfRotation
 from strategies.friday_0dte import Friday0dte
 
 T = TypeVar("T")
+
+_SPINE = ("ledger", "session_clock", "order_gateway", "state_manager", "reconciliation")
+_PATIENCE_S = 10.0
+"""So long the end of a run waits for a step that another thread is in."""
 
 
 class Identities(Protocol):
@@ -106,6 +113,7 @@ class Assembly:
         self._said = (-1, False, 0)
         self._charted: date | None = None
         self._finished = False
+        self._turns = _get(parts.initializer, COORDINATOR, Turns)
         self.run = run
         self.coordinator = StrategyCoordinator(parts)
 
@@ -114,16 +122,12 @@ class Assembly:
         return self._parts
 
     def step(self, now: datetime) -> list[str]:
-        """Run one step and return the lines for the log. A programming error seals the ledger (reason ERROR) and is
-        raised again.
+        """Run one step and return the lines for the log; while another thread is at work, that one runs it.
+
+        In a backtest a programming error seals the ledger (reason ERROR) and is raised again; live, the account is
+        REDUCING until a whole step has passed, and exit plans leave all the same.
         """
-        try:
-            self.coordinator.step(now)
-        except Exception:
-            # Documented containment point 1: in a backtest the run ends here, loudly, with everything so far in the
-            # ledger.
-            self._seal(now, EndReason.ERROR)
-            raise
+        self._turns.take(partial(self._step, now))
         return [*self.coordinator.lines(), *self._announcements.take(), *self._published()]
 
     def _published(self) -> Iterator[str]:
@@ -134,8 +138,41 @@ class Assembly:
             yield f"{ANCHOR_CHANNEL} {anchor[0]}:{anchor[1]}"
         self._anchored = anchor
 
+    def attend(self, now: datetime) -> None:
+        """Go on between two steps; left out where a step runs, inside of it or on another thread: it comes again."""
+        if not self.coordinator.has_failed:
+            self._turns.take_if_free(partial(self._contained, self.coordinator.attend, now))
+
+    def _step(self, now: datetime) -> None:
+        # Another thread may have stepped, or written something, between the question and our turn.
+        stamp = max(now, self._parts.ledger.time)
+        if self._finished or not self.coordinator.is_due(stamp):
+            return
+        if self.coordinator.has_failed or not self._contained(self.coordinator.step, stamp):
+            self._contained(self.coordinator.step_reduced, stamp)
+
+    def _contained(self, work: Callable[[datetime], None], now: datetime) -> bool:
+        """Return whether it went well."""
+        if self._finished:
+            return True
+        now = max(now, self._parts.ledger.time)
+        try:
+            work(now)
+        except Exception as error:
+            # Documented containment point 1: in a backtest the run ends here, loudly, with everything so far in the
+            # ledger.
+            if self._parts.settings.run.mode is Mode.BACKTEST:
+                self._seal(now, EndReason.ERROR)
+                raise
+            self.coordinator.fail(error, now)
+            return False
+        return True
+
     def finish(self, now: datetime) -> None:
         """End the run when LEAN ends it."""
+        self._turns.take_last(partial(self._finish, now), _PATIENCE_S)
+
+    def _finish(self, now: datetime) -> None:
         run = self._parts.settings.run
         ended = run.mode is not Mode.BACKTEST or now.date() > run.end or self._last_session_closed()
         self._seal(now, EndReason.COMPLETED if ended else EndReason.STOPPED)
@@ -426,6 +463,8 @@ def _table(
             ("vix_manager", "margin_manager", "book_stress"),
             lambda parts: ConcentrationManager(settings.concentration, need(parts, "book_stress", BookStress)),
         ),
+        # The coordinator is made of all the others; what is built here is what lets its steps run one at a time.
+        Row(COORDINATOR, 4, _SPINE, lambda _parts: Turns(), state=reducing),
         Row("recorder", 4, ("ledger", "state_manager", "margin_manager"), make_recorder, state=reducing),
     ]
     if settings.friday_0dte.enabled:

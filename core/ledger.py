@@ -105,6 +105,11 @@ class Ledger:
         return self._seq
 
     @property
+    def time(self) -> datetime:
+        """Time of the last line; no step may be stamped earlier."""
+        return self._time
+
+    @property
     def counts(self) -> Mapping[str, int]:
         return self._counts
 

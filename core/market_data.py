@@ -78,10 +78,17 @@ class MarketData:
     # -------------------------------------------------------------------------------------------------------- the step
 
     def observe(
-        self, feed: MarketFeed, watched: Iterable[Instrument], chains: Iterable[tuple[str, date]]
+        self,
+        feed: MarketFeed,
+        watched: Iterable[Instrument],
+        chains: Iterable[tuple[str, date]],
+        now: datetime | None = None,
     ) -> MarketSnapshot:
-        """Return the snapshot of this step; chains are those whose spreads must be known from the open on."""
-        now = feed.time
+        """Return the snapshot of this step; chains are those whose spreads must be known from the open on.
+
+        now: when the step is stamped, where that is later than the feed's minute.
+        """
+        now = feed.time if now is None else now
         day = now.date()
         session, phase = self._clock.session(day), self._clock.phase(now)
         assert session is not None, "a step is asked for only inside a session"
@@ -110,7 +117,7 @@ class MarketData:
             bars={ticker: _aged(raw, now) for ticker, raw in self._bars.items()},
             opening=self._opening.observe(feed, session, anchor_bar, self._prior_close.get(anchor)),
             prior_close=self._prior_close,
-            listed=_Listed(feed, now),
+            listed=_Listed(feed),
             load_chain=loader,
             rv20=self._rv20,
             feed_silent_s=self._silent_s(session, now),
@@ -273,18 +280,19 @@ class MarketData:
 class _ChainLoader:
     """Chains of one step, each made at most once; after the step there is nothing to load any more."""
 
-    __slots__ = ("_data", "_feed", "_loaded", "_now")
+    __slots__ = ("_data", "_feed", "_loaded", "_minute", "_now")
 
     def __init__(self, data: MarketData, feed: MarketFeed, now: datetime) -> None:
         self._data = data
         self._feed = feed
+        self._minute = feed.time
         self._now = now
         self._loaded: dict[tuple[str, date], Chain | None] = {}
 
     def __call__(self, root: str, expiry: date) -> Chain | None:
         key = (root, expiry)
         if key not in self._loaded:
-            present = self._feed.time == self._now
+            present = self._feed.time == self._minute
             self._loaded[key] = self._data.load(self._feed, root, expiry, self._now) if present else None
         return self._loaded[key]
 
@@ -292,16 +300,16 @@ class _ChainLoader:
 class _Listed(Mapping[str, Mapping[date, int]]):
     """Contracts per expiry of today's universe, by root; read from the feed when asked for."""
 
-    __slots__ = ("_feed", "_now", "_read")
+    __slots__ = ("_feed", "_minute", "_read")
 
-    def __init__(self, feed: MarketFeed, now: datetime) -> None:
+    def __init__(self, feed: MarketFeed) -> None:
         self._feed = feed
-        self._now = now
+        self._minute = feed.time
         self._read: dict[str, Mapping[date, int]] = {}
 
     def __getitem__(self, root: str) -> Mapping[date, int]:
         if root not in self._read:
-            if self._feed.time != self._now:
+            if self._feed.time != self._minute:
                 raise KeyError(root)
             self._read[root] = self._feed.listed(root)
         return self._read[root]

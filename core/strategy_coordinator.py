@@ -13,13 +13,14 @@ from datetime import date, datetime, timedelta
 from functools import partial
 
 from core.books import Books
-from core.component_initializer import ComponentInitializer
+from core.component_initializer import ComponentInitializer, Status
 from core.containment import Containment
 from core.entry_pipeline import EntryPipeline, refuse_entry
 from core.exit_plans import ExitWatch
 from core.family_desk import FamilyDesk
 from core.leaving import Leaving
 from core.ledger import Ledger
+from core.ledger_kinds import Kind
 from core.market import MarketSnapshot, Session, VixReading
 from core.market_data import MarketData
 from core.marks import equity_mark
@@ -49,6 +50,9 @@ from core.vocabulary import (
     Verdict,
 )
 from helpers.funnel import OPENED, Funnel
+
+NAME = "strategy_coordinator"
+"""Its row in the component table."""
 
 _MINUTE = timedelta(minutes=1)
 
@@ -90,7 +94,6 @@ class StrategyCoordinator:
         self._last_open: datetime | None = None
         self._snapshot: MarketSnapshot | None = None
         self._lines: list[str] = []
-        self._stepping = False
         self._containment = Containment(parts.settings.run.mode, parts.state, parts.initializer, parts.ledger)
         apart = frozenset[str]() if parts.family is None else frozenset({parts.family.name})
         self._leaving = Leaving(
@@ -138,42 +141,30 @@ class StrategyCoordinator:
         """Finish between two steps what a step has begun: fold reports, replace orders whose cancel is confirmed.
 
         In a backtest the engine confirms a cancel in the minute of the step but after it, so that `main.py` calls this
-        from the report; live and paper a pulse does. Never inside a step: the step folds by itself.
+        from the report; live and paper a pulse does. Never inside a step (`Assembly` sees to that): it folds by itself.
         """
         snapshot = self._snapshot
         gateway = self._parts.gateway
-        if self._stepping or snapshot is None or not gateway.needs_attention():
+        if snapshot is None or not gateway.needs_attention():
             return
-        self._stepping = True
-        try:
-            gateway.fold(now)
-            if now - snapshot.time < _MINUTE:  # a minute later its prices are old, and the next step is due
-                gateway.attend(replace(snapshot, time=now))
-        finally:
-            self._stepping = False
+        gateway.fold(now)
+        if now - snapshot.time < _MINUTE:  # a minute later its prices are old, and the next step is due
+            gateway.attend(replace(snapshot, time=now))
 
     def is_due(self, now: datetime) -> bool:
         """Tell whether a step is due at now: once per closed minute, from PRE_OPEN to a quarter of an hour after the
         close.
         """
-        return self._last_step != now and self._parts.clock.phase(now) is not None
+        last = self._last_step
+        # Live, a step that came late in its minute is stamped with the second.
+        is_new = last is None or last.minute != now.minute or now - last >= _MINUTE
+        return is_new and self._parts.clock.phase(now) is not None
 
     # ------------------------------------------------------------------------------------------------------- the step
 
     def step(self, now: datetime) -> None:
-        self._stepping = True
-        try:
-            self._run_step(now)
-        finally:
-            self._stepping = False
-
-    def _run_step(self, now: datetime) -> None:
         parts = self._parts
-        session, phase = parts.clock.session(now.date()), parts.clock.phase(now)
-        assert session is not None, "a step is asked for only inside a session"
-        assert phase is not None, "a step is asked for only inside a session"
-        self._last_step = now
-        self._open_session(session, now)
+        session, phase = self._begin(now)
         # 1 fold
         parts.gateway.fold(now)
         parts.gateway.watch(now, in_step=True)
@@ -182,7 +173,7 @@ class StrategyCoordinator:
             parts.family.fold(now)
         self._note_components(parts.initializer.retry(now), now)
         # 2 reconcile
-        snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(session, now))
+        snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(session, now), now)
         for underlying, value in snapshot.settlement_price.items():
             parts.settlement.remember(underlying, session.day, value)
         for (underlying, day), value in snapshot.past_settlement_price.items():
@@ -212,6 +203,14 @@ class StrategyCoordinator:
         if now >= session.close and not parts.recorder.session_closed:
             self._close_session(snapshot, session)
         self._snapshot = snapshot
+
+    def _begin(self, now: datetime) -> tuple[Session, SessionPhase]:
+        session, phase = self._parts.clock.session(now.date()), self._parts.clock.phase(now)
+        assert session is not None, "a step is asked for only inside a session"
+        assert phase is not None, "a step is asked for only inside a session"
+        self._last_step = now
+        self._open_session(session, now)
+        return session, phase
 
     def _open_session(self, session: Session, now: datetime) -> None:
         if self._session is not None and self._session.day == session.day:
@@ -248,6 +247,39 @@ class StrategyCoordinator:
             if self._parts.state.may_enter(strategy.name):
                 wanted[(strategy.root, expiry)] = None
         return tuple(wanted)
+
+    # ------------------------------------------------------------------------------- when a step has failed as a whole
+
+    def fail(self, error: Exception, now: datetime) -> None:
+        """Say loudly that a step, or what was done between two, has failed as a whole, and count it.  Live only."""
+        text = f"{NAME}: {type(error).__name__}: {error}"
+        self._parts.initializer.fault(NAME, text, now)
+        self._parts.ledger.append(Kind.ALERT, "", now, severity="CRITICAL", code="FAULT", text=text)
+        self._lines.append(f"ERROR {text}")
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it had too many faults: until the next open only `step_reduced` is run."""
+        return self._parts.initializer.status(NAME) is Status.FAILED
+
+    def step_reduced(self, now: datetime) -> None:
+        """Do what a minute cannot go without: fold, cancel openings, let the exit plans leave, work what is open.
+
+        The account is REDUCING from here to the next whole step.
+        """
+        parts = self._parts
+        _session, phase = self._begin(now)
+        cause = Cause(f"component.{NAME}", TradingState.REDUCING, Reason.COMPONENT_NOT_READY, subject=NAME)
+        kept = [known for known in self._board.causes if known.name != cause.name]
+        parts.recorder.state_changes(self._board.replace([*kept, cause]), now)
+        parts.gateway.fold(now)
+        parts.gateway.watch(now, in_step=True)
+        parts.gateway.cancel_openings(now)
+        snapshot = parts.market_data.observe(parts.feed, self._watched(), (), now)
+        self._leaving.leave(snapshot, ())
+        if parts.family is not None:
+            self._leaving.leave_book(parts.family.name, snapshot)
+        self._snapshot = self._send(snapshot, phase)
 
     # ---------------------------------------------------------------------------------------------- 2 and 3: find out
 
@@ -474,4 +506,4 @@ def _blind(manager: str, _text: str) -> Watch:
     )
 
 
-__all__ = ["Parts", "StrategyCoordinator", "VixReading"]
+__all__ = ["NAME", "Parts", "StrategyCoordinator", "VixReading"]

@@ -167,7 +167,8 @@ class LeanBroker:
         """Turn LEAN's event into ours. Settlement of an expired contract has price 0 and no tag: it is never a fill."""
         order = self._algorithm.transactions.get_order_by_id(event.order_id)
         text = self._market.instrument(event.symbol).symbol
-        now: datetime = self._algorithm.time
+        # A whole second, as the pulse is stamped that folds it: a report is never younger than its line in the ledger.
+        now: datetime = self._algorithm.time.replace(microsecond=0)
         if order.type == OrderType.OPTION_EXERCISE:
             return SettlementEvent(text, int(event.fill_quantity), None, bool(event.is_assignment), now)
         status = _STATUS[int(event.status)]

@@ -125,17 +125,23 @@ class LeanMarket:
         ratio = Fraction(1 / float(split.split_factor)).limit_denominator(_SPLIT_DENOMINATOR)
         return SplitEvent(self.instrument(split.symbol).symbol, ratio.numerator, ratio.denominator)
 
-    def absorb(self, data: Slice) -> None:
+    def absorb(self, data: Slice) -> bool:
+        """Take a slice in; returns whether it has prices: live, LEAN also sends slices that have none."""
+        if self._algorithm.live_mode and not (data.bars.count or data.quote_bars.count):
+            return False
         self._slice = data
-        self._slice_time = self._algorithm.time
+        self._slice_time = self.time
+        return True
 
     @property
     def time(self) -> datetime:
-        return self._algorithm.time
+        """The minute that has closed; live, LEAN's own time runs on within it."""
+        now: datetime = self._algorithm.time
+        return now if not (now.second or now.microsecond) else now.replace(second=0, microsecond=0)
 
     def _current(self) -> Slice | None:
         """The slice of this very minute; an older one is history and must not be read as new."""
-        return self._slice if self._slice_time == self._algorithm.time else None
+        return self._slice if self._slice_time == self.time else None
 
     def bar(self, symbol: str) -> RawBar | None:
         data, lean = self._current(), self._symbols.get(symbol)

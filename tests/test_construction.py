@@ -84,7 +84,9 @@ def test_no_wall_clock_and_no_global_randomness(path: Path) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in ([ast.alias(node.module or "")] if isinstance(node, ast.ImportFrom) else node.names)
     }
-    assert not imported & {"time", "random", "secrets", "uuid", "os", "threading", "asyncio"}
+    # A lock that is never waited for is no clock; threads are LEAN's, and only there are they known.
+    allowed = {"threading"} if name_of(path) == "core/turns.py" else set()
+    assert not (imported - allowed) & {"time", "random", "secrets", "uuid", "os", "threading", "asyncio"}
     for attribute, call in called(path):
         owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
         assert not (attribute in OUTSIDE_STATE and owner in ("datetime", "date", "time", "dt")), ast.unparse(call)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any
 
 import pytest
 
+from core.reconciliation import Reconciler
+from core.trade_machine import TradeState
 from risk.circuit_breaker import CircuitBreaker
+from risk.margin_manager import MarginManager
+from risk.position_sizer import PositionSizer
 from strategies.friday_0dte import Friday0dte
 from tests.world import FRIDAY, World
 
@@ -82,3 +88,91 @@ def test_fp10_a_breaker_that_comes_back_releases_what_its_absence_caused(
     world.run("10:30")
     assert [record["to"] for record in world.records("TRADING_STATE")] == ["REDUCING", "ACTIVE"]
     assert world.limits("OPEN")[0][0] == "10:30"
+
+
+# ------------------------------------------------------------------------------------------- the coordinator as a whole
+
+
+def faults(world: World) -> list[str]:
+    return [record["text"] for record in world.records("ALERT") if record["code"] == "FAULT"]
+
+
+def test_co1_a_coordinator_that_raises_in_every_step_still_leaves_by_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = paper(tmp_path).run("10:35")
+    monkeypatch.setattr(Reconciler, "reconcile", broken)
+    world.run("15:55")
+    assert world.exits() == [("15:30", "EXIT_TIME")]
+    assert world.trade.state is TradeState.CLOSED
+    assert [record["to"] for record in world.records("TRADING_STATE")] == ["REDUCING"]
+    # After three faults in half an hour it has failed, and is tried again at the next open.
+    assert faults(world) == ["strategy_coordinator: ZeroDivisionError: a planted fault"] * 3
+    assert world.host.engine.run_time_error is None
+    assert sum("ERROR strategy_coordinator" in str(line) for line in world.host.engine.logs) == 3
+
+
+def test_fp54_breaker_margin_sizer_and_coordinator_die_in_one_step_and_each_returns_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = paper(tmp_path, world_is="quiet").run("10:29")
+    with monkeypatch.context() as while_broken:
+        while_broken.setattr(CircuitBreaker, "watch", broken)
+        while_broken.setattr(MarginManager, "watch", broken)
+        while_broken.setattr(PositionSizer, "size", broken)
+        while_broken.setattr(Reconciler, "reconcile", broken)
+        world.run("10:31")
+        assert world.limits("OPEN") == []
+    world.run("10:33")
+    assert [record["to"] for record in world.records("TRADING_STATE")] == ["REDUCING", "ACTIVE"]
+    assert world.limits("OPEN")[0][0] == "10:32"
+
+
+def test_co1_an_opening_at_work_is_cancelled_when_the_coordinator_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = paper(tmp_path, world_is="quiet").run("10:30")
+    assert len(world.parts.gateway.working_children()) == 1
+    monkeypatch.setattr(Reconciler, "reconcile", broken)
+    world.run("10:32")
+    assert world.parts.gateway.working_children() == ()
+
+
+def test_what_fails_between_two_steps_is_contained_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = paper(tmp_path).run("10:35")
+    monkeypatch.setattr(type(world.parts.gateway), "needs_attention", broken)
+    world.run("15:55")
+    assert len(faults(world)) == 3  # then it has failed, and is left out
+    assert world.host.engine.run_time_error is None
+    assert world.exits() == [("15:30", "EXIT_TIME")]
+    assert world.trade.is_flat
+
+
+def test_a_step_and_a_report_that_come_while_another_thread_steps_are_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = paper(tmp_path).run("10:30")
+    assembly: Any = world.host.algorithm._assembly
+    inside, go_on, steps = Event(), Event(), list[Any]()
+    whole = assembly.coordinator.step
+
+    def step(now: Any) -> None:
+        steps.append(now)
+        if len(steps) == 1:
+            inside.set()
+            assert go_on.wait(30)
+        else:
+            whole(now)
+
+    monkeypatch.setattr(assembly.coordinator, "step", step)
+    now = world.host.time
+    first = Thread(target=assembly.step, args=(now + timedelta(minutes=1),))
+    first.start()
+    assert inside.wait(30)
+    assembly.attend(now + timedelta(minutes=1))  # left out, and nobody is held up
+    assembly.step(now + timedelta(minutes=2))  # handed over
+    assert len(steps) == 1
+    go_on.set()
+    first.join(30)
+    assert steps == [now + timedelta(minutes=1), now + timedelta(minutes=2)]
+    assert not first.is_alive()
