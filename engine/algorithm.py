@@ -132,8 +132,8 @@ class FuncSecuritySeeder:
         found = self._function(security)
         bars = list(found) if isinstance(found, list | tuple) else [found]
         bars = [bar for bar in bars if bar is not None]
-        if bars:
-            security.seed(bars[-1].value)
+        for bar in bars:
+            security.seed(bar)
         return bool(bars)
 
 
@@ -249,7 +249,8 @@ class QCAlgorithm(TradingApi, DataApi):
 
     @property
     def is_warming_up(self) -> bool:
-        return self._embedded_engine.is_warming_up
+        """Whether orders are refused still; LEAN says so in `initialize` too, with or without a warm-up."""
+        return self._embedded_engine.is_warming_up or not self._embedded_engine.is_locked
 
     @property
     def status(self) -> AlgorithmStatus:

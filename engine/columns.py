@@ -272,6 +272,11 @@ class OptionDay(Protocol):
         """Return the quotes of many contracts, parsed in one go; contracts without any are left out."""
         ...
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there may be trades or open interest: most folders hold quotes only."""
+        ...
+
     def row_count(self, symbol: Symbol) -> int:
         """Return how many quote rows the contract has, without parsing numbers."""
         ...

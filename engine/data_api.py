@@ -11,6 +11,7 @@ import numpy as np
 from engine.enums import DataNormalizationMode, Resolution, SecurityType
 from engine.errors import EngineUnsupported
 from engine.history import History, HistoryBars
+from engine.last_known import last_known, preferred
 from engine.market_bars import QuoteBar, TradeBar
 from engine.option_security import Option
 from engine.securities import Equity, Index, Security
@@ -109,6 +110,7 @@ class DataApi:
         assert symbol.underlying is not None
         if not self._embedded_engine.feed.is_subscribed(symbol.underlying):
             self._add(symbol.underlying, resolution, fill_forward, False, DataNormalizationMode.RAW)
+        self._embedded_engine.added_by_hand.add(symbol)
         return cast(Option, self._add(symbol, resolution, fill_forward, False, DataNormalizationMode.RAW))
 
     def add_index_option_contract(
@@ -225,20 +227,16 @@ class DataApi:
         return UniverseChain(canonical, table, today)
 
     def get_last_known_prices(self, symbol: Symbol | Security) -> list[TradeBar | QuoteBar]:
-        """Return the newest bars before now of a security, for seeding; empty without any."""
+        """Return the newest bar of each kind before now, for seeding; empty without any."""
         engine = self._embedded_engine
         security = symbol if isinstance(symbol, Security) else engine.securities[symbol]
-        found = engine.feed.last_before(security, engine.now_stamp())
-        return [] if found is None else [found]
+        found = last_known(engine, security)
+        engine.history_points += found.points
+        return found.bars
 
-    def get_last_known_price(self, security: Security) -> TradeBar | QuoteBar | None:
-        found = self.get_last_known_prices(security)
-        return found[-1] if found else None
-
-    def seed(self, security: Security) -> None:
-        bar = self.get_last_known_price(security)
-        if bar is not None:
-            security.seed(bar.value)
+    def get_last_known_price(self, symbol: Symbol | Security) -> TradeBar | QuoteBar | None:
+        security = symbol if isinstance(symbol, Security) else self._embedded_engine.securities[symbol]
+        return preferred(self.get_last_known_prices(security), security)
 
 
 class HistoryRequest:
@@ -320,10 +318,12 @@ class HistoryRequest:
         exchange = engine.clock_of(engine.hours_of(found.symbol))
         zone = engine.clock.zone
         bars = []
-        for start, end, row in zip(found.time, found.end_time, found.values.tolist(), strict=True):
+        for start, end, row, repeated in zip(
+            found.time, found.end_time, found.values.tolist(), found.repeated, strict=True
+        ):
             local = exchange.local(zone.utc(start))
             period = end - start
-            bars.append(TradeBar(local, found.symbol, row[0], row[1], row[2], row[3], row[4], period))
+            bars.append(TradeBar(local, found.symbol, row[0], row[1], row[2], row[3], row[4], period, repeated))
         return bars
 
 

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from engine.enums import Resolution
 from engine.feed import NEVER
+from engine.option_points import points_of_group
 
 if TYPE_CHECKING:
-    from engine.feed import DayPlan, OptionGroup, Stream
+    from engine.feed import DayPlan, Stream
 
 
 def points_until(plan: DayPlan, last: int) -> int:
     """Return the points of a day's slices up to a minute, which is included."""
     return sum(_of_stream(stream, last) for stream in plan.streams) + sum(
-        _of_group(group, last) for group in plan.groups.values()
+        points_of_group(group, last) for group in plan.groups.values()
     )
 
 
@@ -30,20 +31,4 @@ def _of_stream(stream: Stream, last: int) -> int:
             points += close + 1 - first
         elif columns is not None:
             points += len(columns.between(first, close))
-    return points
-
-
-def _of_group(group: OptionGroup, last: int) -> int:
-    session, day = group.session, group.day
-    opened, close = session.open_minute + 1, min(last, session.close_minute)
-    points = 0
-    for member in group.members:
-        span = None if day is None else day.minute_span(member.symbol)
-        if group.fill_forward:
-            started = member.subscription.quotes_since < group.ordinal
-            first = opened if started else max(span[0], opened) if span is not None else close + 1
-            points += max(close + 1 - first, 0)
-        elif day is not None and span is not None and span[0] <= close:
-            quotes = day.quote(member.symbol)
-            points += 0 if quotes is None else len(quotes.between(opened, close))
     return points

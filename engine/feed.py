@@ -7,7 +7,6 @@ any data at all (those become time slices) and how many points LEAN would count;
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from engine.clock import MINUTES_PER_DAY
 from engine.columns import DailyColumns, DataSource, OptionDay, QuoteColumns, TradeColumns
 from engine.enums import DataNormalizationMode, Resolution, SecurityType
-from engine.market_bars import QuoteBar, TradeBar, quote_bar, trade_bar
+from engine.option_points import first_minute_of, note_first_bars, points_of_group
 
 if TYPE_CHECKING:
     from engine.hours import Session
@@ -78,6 +77,7 @@ class OptionGroup:
         "_by_symbol",
         "_matrix",
         "_span",
+        "_trades",
         "canonical",
         "day",
         "fill_forward",
@@ -100,6 +100,7 @@ class OptionGroup:
         self._by_symbol: dict[Symbol, Security] | None = None
         self._matrix: QuoteMatrix | None = None
         self._span: tuple[int, int] | None = None
+        self._trades: dict[Symbol, TradeColumns] | None = None
 
     def matrix(self) -> QuoteMatrix:
         """Return the closes of all members by minute; made at the first call of the day."""
@@ -114,9 +115,32 @@ class OptionGroup:
         first, last = self._span_of_all()
         if not first <= minute <= last:
             return False
+        if any(columns.row_at(minute) >= 0 for columns in self.trades().values()):
+            return True
         if self.parsed is not None:
             return self.matrix().has_data(minute)
         return any(self.quote_row(member, minute)[0] is not None for member in self.members)
+
+    def trades(self) -> dict[Symbol, TradeColumns]:
+        """Return the trades of all members that have any; usually there are none."""
+        if self._trades is None:
+            day = self.day
+            symbols = [one.symbol for one in self.members] if day is not None and day.has_more else []
+            found = [(symbol, day.trade(symbol)) for symbol in symbols] if day is not None else []
+            self._trades = {symbol: columns for symbol, columns in found if columns is not None and len(columns)}
+        return self._trades
+
+    def trade_row(self, member: Security, minute: int) -> tuple[TradeColumns | None, int, bool]:
+        """Return columns and row of the trade bar that a slice has of a member, and whether it is a repeated one."""
+        columns = self.trades().get(member.symbol)
+        row = -1 if columns is None else columns.row_at(minute)
+        if row >= 0:
+            return columns, row, False
+        is_late = minute > self.session.close_minute
+        if not self.fill_forward or is_late or member.subscription.trades_since > self.ordinal:
+            return None, -1, False
+        latest = member.latest_trade(self.ordinal, minute)
+        return (None, -1, False) if latest is None else (latest[0], latest[1], True)
 
     def _span_of_all(self) -> tuple[int, int]:
         """Return the first and last minute at which any member has a quote."""
@@ -124,6 +148,7 @@ class OptionGroup:
             day = self.day
             spans = [] if day is None else [day.minute_span(member.symbol) for member in self.members]
             known = [span for span in spans if span is not None]
+            known += [(columns.first_minute, columns.last_minute) for columns in self.trades().values()]
             first = min((span[0] for span in known), default=NEVER)
             self._span = (first, max((span[1] for span in known), default=-1))
         return self._span
@@ -327,22 +352,6 @@ class Feed:
         end = np.array([session.close_minute], dtype=np.int32)
         return self._scaled(security, TradeColumns(end, columns.values[row : row + 1]), session.date)
 
-    def last_before(self, security: Security, stamp: int) -> TradeBar | QuoteBar | None:
-        """Return the newest bar of a security that had ended by a stamp, looking ten days back."""
-        for ordinal in range(stamp // MINUTES_PER_DAY, stamp // MINUTES_PER_DAY - _SEED_DAYS, -1):
-            minute = min(stamp - ordinal * MINUTES_PER_DAY, MINUTES_PER_DAY)
-            if security.type in OPTION_SECURITY_TYPES:
-                quotes = self.quotes(security, ordinal)
-                row = -1 if quotes is None else quotes.last_row_at_or_before(minute)
-                if quotes is not None and row >= 0:
-                    return quote_bar(security, quotes, row, ordinal)
-                continue
-            trades = self.trades(security, ordinal)
-            row = -1 if trades is None else trades.last_row_at_or_before(minute)
-            if trades is not None and row >= 0:
-                return trade_bar(security, trades, row, ordinal)
-        return None
-
     # What the loop asks for.
 
     def open_day(self, day: date) -> DayPlan:
@@ -434,38 +443,31 @@ def _mark(stream: Stream, present: Present, ordinal: int) -> int:
 
 
 def _mark_options(group: OptionGroup, present: Present, ordinal: int) -> int:
-    """Mark the minutes of a root's quotes and return how many points its members deliver.
+    """Mark the minutes of a root's bars and return how many points its members deliver.
 
     Usually the underlying has marked every minute already, so contracts are only parsed, one after the other, while
     there are minutes of the session for which no data is known yet.
     """
     session, day = group.session, group.day
-    points = 0
+    opened, close = session.open_minute + 1, session.close_minute
+    unknown = slice(opened, close + 1)
     if group.fill_forward:
-        length = session.close_minute - session.open_minute
         for member in group.members:
-            subscription = member.subscription
-            if subscription.quotes_since >= ordinal:
-                span = None if day is None else day.minute_span(member.symbol)
-                if span is None:
-                    continue
-                subscription.quotes_since = ordinal
-                first = max(span[0], session.open_minute + 1)
-                points += session.close_minute + 1 - first
-                present[first : session.close_minute + 1] = True
-            else:
-                points += length
-                present[session.open_minute + 1 : session.close_minute + 1] = True
-        return points
+            span = None if day is None else day.minute_span(member.symbol)
+            if member.subscription.quotes_since < ordinal:
+                present[unknown] = True
+            elif span is not None:
+                present[max(span[0], opened) : close + 1] = True
+            note_first_bars(group, member.subscription, member.symbol)
+        return points_of_group(group, close)
     if day is None:
         return 0
-    symbols: Sequence[Symbol] = [member.symbol for member in group.members]
-    points = sum(day.row_counts(symbols))
-    unknown = slice(session.open_minute + 1, session.close_minute + 1)
-    for symbol in symbols:
+    for member in group.members:
         if present[unknown].all():
             break
-        columns = day.quote(symbol)
-        if columns is not None and len(columns):
-            present[columns.between(session.open_minute + 1, session.close_minute).end_minute] = True
-    return points
+        first = max(opened, first_minute_of(member, ordinal))
+        columns: QuoteColumns | TradeColumns | None
+        for columns in (day.quote(member.symbol), day.trade(member.symbol)):
+            if columns is not None and len(columns):
+                present[columns.between(first, close).end_minute] = True
+    return points_of_group(group, close)

@@ -34,6 +34,8 @@ class HistoryBars:
     time: list[datetime]
     end_time: list[datetime]
     values: Floats
+    repeated: list[bool]
+    """Which bars are not real but the one before, filled forward."""
 
     def __len__(self) -> int:
         return len(self.end_time)
@@ -61,7 +63,7 @@ class History:
         """Return the bars of the last `periods` sessions or open minutes up to now."""
         exchange = self._exchange(symbol)
         local_now = exchange.local(now)
-        start = _periods_back(self._source.hours(symbol), local_now, resolution, periods)
+        start = periods_back(self._source.hours(symbol), local_now, resolution, periods)
         return self._bars(symbol, resolution, start, local_now, fill_forward, mode)
 
     def between(
@@ -123,16 +125,19 @@ class History:
         time: list[datetime] = []
         end_time: list[datetime] = []
         values: list[list[float]] = []
-        for day, first, last, row in found.rows:
+        repeated: list[bool] = []
+        for day, first, last, row, is_repeated in found.rows:
             midnight = datetime(day.year, day.month, day.day) - shifts[day]
             ends = midnight + timedelta(minutes=last)
             if not start < ends <= end:
                 continue
+            repeated.append(is_repeated)
             time.append(self._zone.local(exchange.utc(midnight + timedelta(minutes=first))))
             end_time.append(self._zone.local(exchange.utc(ends)))
             factor = 1.0 if factors is None else factors.price_factor(day, mode)
             values.append(row if factor == 1.0 else [*(price * factor for price in row[:_VOLUME]), row[_VOLUME]])
-        return HistoryBars(symbol, time, end_time, np.array(values, dtype=np.float64).reshape(len(values), 5))
+        table = np.array(values, dtype=np.float64).reshape(len(values), 5)
+        return HistoryBars(symbol, time, end_time, table, repeated)
 
     def _daily(self, symbol: Symbol, sessions: list[Session], found: _Rows, fill_forward: bool) -> None:
         columns = self._source.daily(symbol)
@@ -166,20 +171,20 @@ class History:
 
 
 class _Rows:
-    """Bars in the making: date, New York minutes of begin and end, values."""
+    """Bars in the making: date, New York minutes of begin and end, values, whether it repeats the bar before."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[date, int, int, list[float]]] = []
+        self.rows: list[tuple[date, int, int, list[float], bool]] = []
 
     def add(self, day: date, first: int, last: int, values: list[float]) -> None:
-        self.rows.append((day, first, last, values))
+        self.rows.append((day, first, last, values, False))
 
     def repeat(self, day: date, first: int, last: int) -> None:
         if self.rows:
-            self.rows.append((day, first, last, [*self.rows[-1][3][:_VOLUME], 0.0]))
+            self.rows.append((day, first, last, [*self.rows[-1][3][:_VOLUME], 0.0], True))
 
 
-def _periods_back(hours: ExchangeHours, now: datetime, resolution: Resolution, periods: int) -> datetime:
+def periods_back(hours: ExchangeHours, now: datetime, resolution: Resolution, periods: int) -> datetime:
     """Return the exchange time from which `periods` sessions or open minutes lead to now.
 
     LEAN's Time.GetStartTimeForTradeBars: a session that is still open does not count.

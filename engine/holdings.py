@@ -28,7 +28,7 @@ class SecurityHolding:
         "average_price",
         "invested",
         "last_trade_profit",
-        "profit",
+        "trade_profit",
         "quantity",
         "total_dividends",
         "total_fees",
@@ -41,11 +41,16 @@ class SecurityHolding:
         self.quantity = 0.0
         self.invested = False  # kept, not computed: algorithms ask it of every security
         self.average_price = 0.0
-        self.profit = 0.0
+        self.trade_profit = 0.0
         self.last_trade_profit = 0.0
         self.total_fees = 0.0
         self.total_sale_volume = 0.0
         self.total_dividends = 0.0
+
+    @property
+    def profit(self) -> float:
+        """Profit of closed trades; LEAN counts dividends in."""
+        return self.trade_profit + self.total_dividends
 
     @property
     def symbol(self) -> Symbol:

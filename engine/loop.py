@@ -28,6 +28,7 @@ from engine.universe_keeper import NightPoint, UniverseKeeper, minute_of
 from engine.warmup import WarmUp
 
 if TYPE_CHECKING:
+    from engine.feed import DayPlan
     from engine.schedule import ScheduledEvent
     from engine.state import EngineState
     from engine.symbols import Symbol
@@ -83,8 +84,6 @@ class Loop:
         engine = self._engine
         engine.is_locked = True
         self._universe.learn_new()
-        # LEAN counts one point per kind of security that was added by hand; a chain's canonical is not one of them.
-        self.data_points += len({one.type for one in engine.securities.active.values() if not isinstance(one, Option)})
         first_day = self._warm_up.begin()
         start_utc = engine.clock.utc
         engine.scheduler.start(start_utc)
@@ -92,8 +91,10 @@ class Loop:
         engine.schedule.on("Daily Sampling", engine.date_rules.every_day(), engine.time_rules.midnight, self.sample)
         if engine.is_warming_up:
             engine.debug("Algorithm starting warm up...")
-        else:
-            self.call("OnWarmupFinished", self._algorithm.on_warmup_finished)
+        elif not self.call("OnWarmupFinished", self._algorithm.on_warmup_finished):
+            return
+        # LEAN counts one point per kind of security that was added by hand; a chain's canonical is not one of them.
+        self.data_points += len({one.type for one in engine.securities.active.values() if not isinstance(one, Option)})
         for ordinal in range(first_day.toordinal(), engine.end_date.toordinal() + 1):
             day = date.fromordinal(ordinal)
             midnight = engine.clock.new_york.utc(datetime.fromordinal(ordinal))
@@ -254,15 +255,26 @@ class Loop:
             self.data_points += self._universe.select(canonical, selection)
         delistings = self._universe.delistings(utc)
         self.data_points += len(delistings)
-        data = Slice(clock.time, utc, None, minute)
+        plan = self._first_bars(ordinal)
+        data = Slice(clock.time, utc, plan, minute)
         if delistings:
             data.delistings = Delistings(delistings)
         if point.corporate is not None:
             self.data_points += len(point.corporate.splits) + len(point.corporate.dividends)
             data.splits = Splits(point.corporate.splits)
             data.dividends = Dividends(point.corporate.dividends)
-        data.has_data = bool(delistings) or point.corporate is not None
+        data.has_data = (
+            bool(delistings) or point.corporate is not None or (plan is not None and plan.has_minute(minute))
+        )
         return self._run_slice(data, utc, point.corporate)
+
+    def _first_bars(self, ordinal: int) -> DayPlan | None:
+        """Return the day of the first slice of a warm-up by bars, which has the bars that end at its moment."""
+        engine = self._engine
+        if not engine.bars_before_start:
+            return None
+        engine.bars_before_start = 0
+        return engine.feed.open_day(date.fromordinal(ordinal))
 
     def _minute_slice(self, ordinal: int, minute: int, utc: datetime) -> bool:
         """Run the slice of a minute; False ends the run."""
@@ -287,6 +299,8 @@ class Loop:
             self._settle_cash(utc)
         if self._warm_up.is_over:
             self._finish_warm_up()
+        # What a scheduled event of this moment adds comes with a slice of its own.
+        changes = self._universe.take_changes() if engine.pending_added or engine.pending_removed else None
         transactions, broker, scheduler = engine.transactions, engine.broker, engine.scheduler
         transactions.process_pending()
         broker.advance()
@@ -303,10 +317,8 @@ class Loop:
             return False  # an error, or quit
         if utc >= self._margin.next_utc and not self._margin.check(utc):
             return False
-        if engine.pending_added or engine.pending_removed:
-            changes = self._universe.take_changes()
-            if changes is not None and not self._report(changes):
-                return False
+        if changes is not None and not self._report(changes):
+            return False
         if corporate is not None and not self._corporate_hooks(data, corporate):
             return False
         if has_delistings and not self.call("OnDelistings", self._algorithm.on_delistings, data.delistings):
@@ -317,7 +329,21 @@ class Loop:
         broker.advance()
         if engine.object_store.is_dirty:
             engine.object_store.tick(utc)
-        return True
+        return not engine.pending_added or self._slice_of_added(data, utc)
+
+    def _slice_of_added(self, before: Slice, utc: datetime) -> bool:
+        """Run the further slice of the same minute in which LEAN tells what the algorithm has added in it.
+
+        It has no bars; a contract on its last day is warned of at once.  LEAN counts one point for each addition.
+        """
+        self._universe.learn_new()
+        delistings = self._universe.delistings(utc)
+        self.data_points += len(self._engine.pending_added) + len(delistings)
+        data = Slice(before.time, utc, None, self._last_minute)
+        if delistings:
+            data.delistings = Delistings(delistings)
+        data.has_data = bool(delistings)
+        return self._run_slice(data, utc, None)
 
     def _settle_cash(self, utc: datetime) -> None:
         """Once an hour, as LEAN does: move what has settled."""

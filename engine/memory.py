@@ -140,6 +140,10 @@ class MemoryOptionDay:
     def open_interest(self, symbol: Symbol) -> OpenInterestColumns | None:
         return self.interest.get(symbol)
 
+    @property
+    def has_more(self) -> bool:
+        return bool(self.trades or self.interest)
+
     def quotes_many(self, symbols: Iterable[Symbol]) -> dict[Symbol, QuoteColumns]:
         return {symbol: self.quotes[symbol] for symbol in symbols if symbol in self.quotes}
 

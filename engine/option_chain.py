@@ -10,7 +10,7 @@ from engine.columns import QuoteColumns
 from engine.data_dictionary import DataDictionary
 from engine.enums import OptionRight, OptionStyle
 from engine.errors import EngineUnsupported
-from engine.market_bars import BaseData, TradeBar, trade_bar
+from engine.market_bars import BaseData, QuoteBar, TradeBar, trade_bar
 from engine.slice_bars import QuoteBars, quote_of_contract, trade_of_contract, trade_of_stream
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ class OptionContract:
 
     @property
     def underlying_last_price(self) -> float:
-        underlying = self._chain.underlying
-        return 0.0 if underlying is None else underlying.price
+        return self._chain.underlying.price
 
     @property
     def greeks(self) -> Greeks:
@@ -159,7 +158,7 @@ class OptionChain:
 
     def _list(self) -> list[OptionContract]:
         if self._contracts is None:
-            if self.underlying is None:
+            if self._underlying_bar() is None:
                 self._contracts = []  # LEAN makes no contract before the underlying has had a price
             else:
                 self._contracts = self._repeated() if self._group.fill_forward else self._real()
@@ -177,7 +176,10 @@ class OptionChain:
             matrix.present[:, column].tolist(),
             strict=True,
         )
-        return [OptionContract(self, member, bid, ask) for member, bid, ask, here in rows if here]
+        traded = {symbol for symbol, columns in self._group.trades().items() if columns.row_at(self._minute) >= 0}
+        return [
+            OptionContract(self, member, bid, ask) for member, bid, ask, here in rows if here or member.symbol in traded
+        ]
 
     def _repeated(self) -> list[OptionContract]:
         found = []
@@ -188,6 +190,8 @@ class OptionChain:
                 bid = bar.bid.close if bar.bid is not None else 0.0
                 ask = bar.ask.close if bar.ask is not None else 0.0
                 found.append(OptionContract(self, member, bid, ask))
+            elif self._group.trade_row(member, self._minute)[0] is not None:
+                found.append(OptionContract(self, member, 0.0, 0.0))
         return found
 
     def size_of(self, member: Security, column: int) -> int:
@@ -201,8 +205,14 @@ class OptionChain:
         return self._by_symbol
 
     @property
-    def underlying(self) -> BaseData | None:
-        """The underlying's bar of this minute, else its newest one."""
+    def underlying(self) -> BaseData:
+        """The underlying's bar of this minute, else its newest one; before the first an empty bar, as in LEAN."""
+        bar = self._underlying_bar()
+        if bar is None:
+            return QuoteBar(datetime.min, self.symbol.underlying or self.symbol, None, 0.0, None, 0.0)
+        return bar
+
+    def _underlying_bar(self) -> BaseData | None:
         symbol = self.symbol.underlying
         stream = None if symbol is None else self._plan.by_symbol.get(symbol)
         if stream is None:
@@ -222,8 +232,11 @@ class OptionChain:
     def open_interest_of(self, member: Security) -> float:
         day = self._group.day
         columns = None if day is None else day.open_interest(member.symbol)
-        row = -1 if columns is None else columns.last_row_at_or_before(self._minute)
-        return 0.0 if columns is None or row < 0 else float(columns.values.item(row, 0))
+        if columns is None:
+            return 0.0
+        # Without filling forward it is only in the slice of its own minute, which is before the session.
+        row = columns.last_row_at_or_before(self._minute) if self._group.fill_forward else columns.row_at(self._minute)
+        return 0.0 if row < 0 else float(columns.values.item(row, 0))
 
     @property
     def quote_bars(self) -> QuoteBars:

@@ -43,6 +43,7 @@ class FolderOptionDay:
         self._trades: dict[Symbol, TradeColumns | None] = {}
         self._interest: dict[Symbol, OpenInterestColumns | None] = {}
         self._symbols: tuple[Symbol, ...] | None = None
+        self._has_more: bool | None = None
 
     @property
     def symbols(self) -> Sequence[Symbol]:
@@ -79,11 +80,16 @@ class FolderOptionDay:
 
     def open_interest(self, symbol: Symbol) -> OpenInterestColumns | None:
         if symbol not in self._interest:
-            if "openinterest" not in self._archives:
-                self._archives["openinterest"] = self._open_interest()
+            self._interest_archive()
             text, name = self._read(symbol, "openinterest")
             self._interest[symbol] = None if text is None else bars.open_interest_columns(text, name, self._shift)
         return self._interest[symbol]
+
+    @property
+    def has_more(self) -> bool:
+        if self._has_more is None:
+            self._has_more = self._archives["trade"] is not None or self._interest_archive() is not None
+        return self._has_more
 
     def row_count(self, symbol: Symbol) -> int:
         if symbol in self._quotes:
@@ -105,6 +111,11 @@ class FolderOptionDay:
         return bars.minute_span(text, self._place(symbol, "quote"), self._shift)
 
     # -- entries ------------------------------------------------------------------------------------------------------
+
+    def _interest_archive(self) -> Archive | None:
+        if "openinterest" not in self._archives:
+            self._archives["openinterest"] = self._open_interest()
+        return self._archives["openinterest"]
 
     def _parse_quotes(self, symbols: Sequence[Symbol]) -> None:
         for start in range(0, len(symbols), _BATCH):

@@ -47,6 +47,7 @@ class Option(Security):
         self.option_assignment_model: OptionAssignmentModel = DefaultOptionAssignmentModel()
         self.price_model: object = None
         self.exercise_settlement: SettlementType = exercise_settlement(symbol)
+        self._waits = True
 
     @property
     def symbol_properties(self) -> SymbolProperties:
@@ -106,9 +107,33 @@ class Option(Security):
     def is_auto_exercised(self, underlying_price: float) -> bool:
         return self.get_intrinsic_value(underlying_price) >= 0.01
 
+    def _first_of_interest(self, first: int) -> int:
+        """LEAN drops an option's bars as long as its underlying has had none: the contract keeps a price of 0."""
+        if self.underlying is None:
+            return first
+        began = self.underlying.began()
+        if began <= self._clock.stamp:
+            self._waits = False
+        return max(first, began - 1)
+
     def _fold_trades(self, columns: TradeColumns, first: int, row: int) -> None:
-        # Quotes are an option's default data: trades give it a volume, never a price.
+        # Of a quote and a trade in one minute the quote makes the price; see _fold_day for a trade alone.
         self._volume = last_number(columns.values, 4, first, row) or self._volume
+
+    def _fold_day(self, ordinal: int, after: int, until: int) -> None:
+        super()._fold_day(ordinal, after, until)
+        trade, quote = self._last_trade, self._last_quote
+        if trade is None or trade[2] != ordinal:
+            return
+        minute = int(trade[0].end_minute[trade[1]])
+        if minute <= after or (quote is not None and quote[2] == ordinal and quote[0].end_minute[quote[1]] >= minute):
+            return
+        # A minute with a trade and no quote: LEAN takes the prices of the trade.
+        open_price, high, low, close, _ = trade[0].values[trade[1]].tolist()
+        self._open, self._high = open_price or self._open, high or self._high
+        self._low = low or self._low
+        if close:
+            self._price = self._close = close
 
     def _fold_quotes(self, columns: QuoteColumns, first: int, row: int) -> None:
         bid_open, bid_high, bid_low, bid, bid_size, ask_open, ask_high, ask_low, ask, ask_size = columns.values[

@@ -293,7 +293,7 @@ class Portfolio:
                 security.settlement_model.apply_funds(self, payment, fill.utc)
                 profit += float(payment)
         profit = round(profit, MONEY_DIGITS)
-        holding.profit += profit
+        holding.trade_profit += profit
         holding.last_trade_profit = profit
         fee = fill.order_fee.value.amount
         self.transactions.add_transaction_record(fill.utc, profit - 2 * fee)

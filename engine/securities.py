@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engine.models.settlement import SettlementModel
     from engine.symbols import Symbol
 
+_NEVER: Final = 1 << 40
 _ONE_MINUTE: Final = timedelta(minutes=1)
 _ONE_DAY: Final = timedelta(days=1)
 _NEW_YORK: Final = zone(NEW_YORK)
@@ -43,6 +44,7 @@ class Security:
 
     __slots__ = (
         "_ask_price",
+        "_began",
         "_ask_size",
         "_bid_price",
         "_bid_size",
@@ -55,8 +57,10 @@ class Security:
         "_low",
         "_open",
         "_price",
+        "_seeded",
         "_seen",
         "_volume",
+        "_waits",
         "buying_power_model",
         "clock",
         "exchange",
@@ -105,11 +109,14 @@ class Security:
         self._feed = feed
         self._clock = clock
         self._seen = subscription.since
+        self._began = -1
+        self._waits = False
         self._price = self._open = self._high = self._low = self._close = 0.0
         self._bid_price = self._ask_price = self._bid_size = self._ask_size = self._volume = 0.0
         # Columns, row and day of the newest real bar of each kind.
         self._last_trade: tuple[TradeColumns, int, int] | None = None
         self._last_quote: tuple[QuoteColumns, int, int] | None = None
+        self._seeded: TradeBar | QuoteBar | None = None
 
     # Prices.
 
@@ -177,7 +184,7 @@ class Security:
     def has_data(self) -> bool:
         if self._seen != self._clock.stamp:
             self.catch_up()
-        return self._last_trade is not None or self._last_quote is not None
+        return self._last_trade is not None or self._last_quote is not None or self._seeded is not None
 
     # What else an algorithm asks.
 
@@ -239,7 +246,7 @@ class Security:
         trade, quote = self._last_trade, self._last_quote
         if quote is not None and (trade is None or _key(quote) >= _key(trade)):
             return quote_bar(self, quote[0], quote[1], quote[2])
-        return None if trade is None else trade_bar(self, trade[0], trade[1], trade[2])
+        return self._seeded if trade is None else trade_bar(self, trade[0], trade[1], trade[2])
 
     # What the reality models ask.
 
@@ -320,6 +327,8 @@ class Security:
             return
         self._seen = now
         last = min(now, self.subscription.until)
+        if self._waits:
+            first = self._first_of_interest(first)
         if first >= last:
             return
         if self.subscription.resolution is Resolution.DAILY:
@@ -330,6 +339,26 @@ class Security:
             after = first - ordinal * MINUTES_PER_DAY if ordinal == first_day else -1
             until = last - ordinal * MINUTES_PER_DAY if ordinal == last_day else MINUTES_PER_DAY
             self._fold_day(ordinal, after, until)
+
+    def _first_of_interest(self, first: int) -> int:
+        """Return the stamp after which bars count; options wait for their underlying."""
+        return first
+
+    def began(self) -> int:
+        """Return the stamp of the first bar (or seed) of this security, NEVER before there is one."""
+        if self._began < 0:
+            first, now = self.subscription.since, self._clock.stamp
+            for ordinal in range(first // MINUTES_PER_DAY, now // MINUTES_PER_DAY + 1):
+                start = ordinal * MINUTES_PER_DAY
+                found = [
+                    int(columns.end_minute[row])
+                    for columns in (self._feed.trades(self, ordinal), self._feed.quotes(self, ordinal))
+                    if columns is not None and len(columns) > (row := columns.last_row_at_or_before(first - start) + 1)
+                ]
+                if found and start + min(found) <= now:
+                    self._began = start + min(found)
+                    break
+        return self._began if self._began >= 0 else _NEVER
 
     def _fold_day(self, ordinal: int, after: int, until: int) -> None:
         """Fold the bars of one day that end in (after, until]; nothing is read when no session lies in there."""
@@ -405,10 +434,23 @@ class Security:
         found = self._last_quote
         return found if found is not None and found[2] < ordinal else None
 
-    def seed(self, price: float) -> None:
-        """Set prices from history (security seeder)."""
+    def seed(self, bar: TradeBar | QuoteBar) -> None:
+        """Set prices from a bar of history (security seeder); it counts as data, as in LEAN."""
+        from engine.market_bars import QuoteBar
+
         self.catch_up()
-        self._price = self._open = self._high = self._low = self._close = price
+        self._seeded = bar
+        if self._began < 0:
+            self._began = self._clock.stamp
+        self._price = self._close = bar.close or self._price
+        self._open, self._high = bar.open or self._open, bar.high or self._high
+        self._low = bar.low or self._low
+        if isinstance(bar, QuoteBar):
+            self._bid_price = bar.bid.close if bar.bid is not None else self._bid_price
+            self._ask_price = bar.ask.close if bar.ask is not None else self._ask_price
+            self._bid_size, self._ask_size = bar.last_bid_size, bar.last_ask_size
+        else:
+            self._volume = bar.volume
 
     def restart(self, stamp: int) -> None:
         """Begin earlier than subscribed: the run has a warm-up."""
@@ -429,6 +471,7 @@ class Security:
         self._bid_price = self._ask_price = self._bid_size = self._ask_size = self._volume = 0.0
         self._last_trade = None
         self._last_quote = None
+        self._seeded = None
 
     def apply_split(self, factor: float) -> None:
         """Scale the cached prices, as LEAN does between two sessions."""
@@ -447,7 +490,21 @@ class Security:
 
 
 class Equity(Security):
+    """A share.  Its trades are what LEAN calls its data: quotes alone make no `has_data` and no `get_last_data`."""
+
     __slots__ = ("primary_exchange",)
+
+    @property
+    def has_data(self) -> bool:
+        self.catch_up()
+        return self._last_trade is not None or self._seeded is not None
+
+    def get_last_data(self) -> TradeBar | QuoteBar | None:
+        from engine.market_bars import trade_bar
+
+        self.catch_up()
+        trade = self._last_trade
+        return self._seeded if trade is None else trade_bar(self, trade[0], trade[1], trade[2])
 
 
 class Index(Security):

@@ -123,9 +123,10 @@ def quote_of_stream(stream: Stream, ordinal: int, minute: int) -> QuoteBar | Non
 
 
 def trade_of_contract(group: OptionGroup, member: Security, ordinal: int, minute: int) -> TradeBar | None:
-    columns = None if group.day is None else group.day.trade(member.symbol)
-    row = -1 if columns is None else columns.row_at(minute)
-    return None if columns is None or row < 0 else trade_bar(member, columns, row, ordinal)
+    columns, row, repeated = group.trade_row(member, minute)
+    if columns is None:
+        return None
+    return trade_bar(member, columns, row, ordinal, minute if repeated else -1)
 
 
 def quote_of_contract(group: OptionGroup, member: Security, ordinal: int, minute: int) -> QuoteBar | None:

@@ -116,6 +116,8 @@ class EngineState:
         self.cash_is_given = False  # by the job or a paper account: set_cash has no effect, as live
         self.is_locked = False
         self.is_warming_up = False
+        # A warm-up by bars begins with the bar that ends at its first moment: then 1, until its first slice is over.
+        self.bars_before_start = 0
         self.warmup_span: timedelta | None = None
         self.warmup_bars = 0
         self.warmup_resolution: Resolution | None = None
@@ -131,6 +133,8 @@ class EngineState:
         self.maximum_orders = 10_000
         # Securities whose expiries and corporate events the loop has not noted yet.
         self.newly_subscribed: list[Security] = []
+        # Contracts that the algorithm has added itself; no chain's choice ends their subscription.
+        self.added_by_hand: set[Symbol] = set()
         self.history_points = 0
         self.pending_added: list[Security] = []
         self.pending_removed: list[Security] = []
@@ -234,7 +238,7 @@ class EngineState:
         normalization: DataNormalizationMode,
     ) -> Subscription:
         has_quotes = symbol.security_type is not SecurityType.INDEX and resolution is not Resolution.DAILY
-        since = self.now_stamp()
+        since = self.now_stamp() - self.bars_before_start
         if self.live_mode:
             since -= since % MINUTES_PER_DAY  # live, LEAN seeds prices: what came earlier today is known
             if not symbol.security_type.is_option:

@@ -177,8 +177,6 @@ class UniverseKeeper:
             self._delisted.append((option, is_tied))
             if is_tied:
                 option.catch_up()
-            else:
-                option.forget()
         engine.portfolio.visibility_changed()
 
     def delistings(self, utc: datetime) -> dict[Symbol, Delisting]:
@@ -188,13 +186,24 @@ class UniverseKeeper:
         """
         found: dict[Symbol, Delisting] = {}
         for option in self._expiries.take_warned(utc):
-            found[option.symbol] = _delisting(option, utc, DelistingType.WARNING)
+            found[option.symbol] = self._delisting(option, utc, DelistingType.WARNING)
         for option, is_tied in self._delisted:
-            if is_tied or option.symbol.canonical not in self._chosen_now:
-                found[option.symbol] = _delisting(option, utc, DelistingType.DELISTED)
+            is_left = option.symbol.canonical not in self._chosen_now or option.symbol in self._engine.added_by_hand
+            if is_tied or is_left:
+                found[option.symbol] = self._delisting(option, utc, DelistingType.DELISTED)
+            if not is_tied:
+                option.forget()
         self._delisted.clear()
         self._chosen_now.clear()
         return found
+
+    def _delisting(self, option: Option, utc: datetime, kind: DelistingType) -> Delisting:
+        """Make the event; its price is that of the contract's last trade, 0 for one that was only quoted."""
+        local = option.clock.local(utc)
+        session = option.hours.get_previous_trading_day(local).date()
+        day = self._engine.feed.option_day(option.symbol.canonical, session.toordinal())
+        trade = option.last_trade if day is not None and day.has_more else None
+        return Delisting(option.symbol, local, 0.0 if trade is None else trade.close, kind)
 
     def take_changes(self) -> SecurityChanges | None:
         """Return, once, what joined and left since the last slice."""
@@ -210,8 +219,3 @@ class UniverseKeeper:
 def minute_of(utc: datetime, midnight: datetime) -> int:
     """Return the minutes since midnight (both UTC)."""
     return int((utc - midnight).total_seconds()) // 60
-
-
-def _delisting(option: Option, utc: datetime, kind: DelistingType) -> Delisting:
-    # LEAN takes the price of the contract's trade file; a contract with quotes only has none.
-    return Delisting(option.symbol, option.clock.local(utc), 0.0, kind)

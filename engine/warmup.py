@@ -32,8 +32,9 @@ class WarmUp:
             begin = clock.time - engine.warmup_span
         else:
             begin = min([clock.time, *(self._bars_back(security) for security in engine.feed.subscribed.values())])
+            engine.bars_before_start = 1
         clock.set_utc(clock.zone.utc(begin))
-        stamp = engine.now_stamp()
+        stamp = engine.now_stamp() - engine.bars_before_start
         resolution = engine.warmup_resolution or engine.settings.warmup_resolution
         for security in engine.feed.subscribed.values():
             security.restart(stamp)

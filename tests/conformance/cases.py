@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.conformance.harness import Case
 
 _WEEK = {"end": "2024-12-03"}
 _BROKERAGES = ("default", "ib", "tastytrade", "schwab")
 _FAILURES = (
-    "initialize", "on_data", "schedule", "on_order_event", "on_securities_changed", "on_end_of_algorithm", "quit",
+    "initialize", "on_warmup_finished", "on_data", "schedule", "on_order_event", "on_securities_changed",
+    "on_delistings", "on_splits", "on_end_of_algorithm", "exit", "quit",
 )  # fmt: skip
+# Files that cases lack: the universe of the first day is that of the second one.
+_UNIVERSE = "indexoption/usa/universes/spxw/20241125.csv"
+_QUOTES = "indexoption/usa/minute/spxw/20241126_quote_european.zip"
+_INDEX = "index/usa/minute/spx/20241125_trade.zip"
+_SHARE = "equity/usa/minute/spy/20241125_trade.zip"
+_SHARE_QUOTES = "equity/usa/minute/spy/20241125_quote.zip"
 
 
 def _case(algorithm: str, variant: str, **parameters: str) -> Case:
     return Case(algorithm=algorithm, parameters=parameters, name=f"{algorithm}-{variant}")
+
+
+def _without(path: str, algorithm: str, variant: str, **parameters: str) -> Case:
+    return replace(_case(algorithm, variant, **parameters), without=(path,))
 
 
 CASES = (
@@ -27,10 +40,29 @@ CASES = (
     _case("trading_day", "sparse", end="2024-12-02"),
     _case("trading_day", "filled", fill="on", end="2024-11-26"),
     *(_case("universe", name, filter=name, **_WEEK) for name in ("today", "days", "calls", "puts", "none", "default")),
-    *(_case("warm_up", name, how=name, start="2024-11-26") for name in ("days", "sessions")),
+    *(_case("warm_up", name, how=name, start="2024-11-26") for name in ("days", "sessions", "bars")),
+    *(_case("gaps", name, brokerage=name, start="2024-11-26") for name in ("default", "ib")),
+    _case("history", "plain", end="2024-12-02"),
+    _case("corporate", "raw", end="2024-12-02"),
+    _case("surface", "plain"),
+    _case("surface", "seeded", seed="on"),
+    _case("margin_call", "plain", cash="2600"),
+    _case("margins", "cash", account="cash"),
+    _case("combos", "cash", account="cash", brokerage="ib"),
+    _case("trading_day", "traded", start="2024-12-02", end="2024-12-02"),
+    _case("option_trades", "sparse", start="2024-12-02", end="2024-12-03"),
+    _case("option_trades", "filled", fill="on", start="2024-12-02", end="2024-12-03"),
+    *(_without(path, algorithm, variant, end="2024-11-27")
+      for variant, path in (("no_universe", _UNIVERSE), ("no_quotes", _QUOTES))
+      for algorithm in ("trading_day", "expiry")),
+    _without(_INDEX, "trading_day", "no_index", end="2024-11-26"),
+    _without(_INDEX, "surface", "no_index"),
+    _without(_SHARE, "trading_day", "no_share", end="2024-11-26"),
+    _without(_SHARE, "equities", "no_trades", end="2024-11-26"),
+    _without(_SHARE_QUOTES, "equities", "no_quotes", end="2024-11-26"),
     _case("edges", "plain", words="abc", whole="7", part="2.5", end="2024-11-25", **{"a.b.c": "x"}),
-    *(_case("edges", name, fails=name, words="abc", whole="7", part="2.5", end="2024-11-25", **{"a.b.c": "x"})
-      for name in _FAILURES),
+    *(_case("edges", name, fails=name, words="abc", whole="7", part="2.5", **{"a.b.c": "x"},
+            end="2024-11-27" if name == "on_splits" else "2024-11-25") for name in _FAILURES),
 )  # fmt: skip
 QUICK = frozenset({
     "combos-ib", "combos-tastytrade", "equities-ib", "equities-cash", "expiry-null", "expiry-good_friday",

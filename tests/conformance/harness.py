@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tools.lean_process import LeanTask, run_task
 HERE = Path(__file__).resolve().parent
 ALGORITHMS = HERE / "algorithms"
 RECORDED = HERE / "recorded"
+MARKED_CHARTS = ("Conformance",)
+MARKED_STATISTICS = ("Conformance",)
 _NOTE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? ~ ")
 _DECIMAL = re.compile(r"\d+\.\d+")
 _LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? ")
@@ -27,6 +30,8 @@ class Case:
     algorithm: str
     parameters: Mapping[str, str]
     name: str
+    without: tuple[str, ...] = ()
+    """Files of the lab market that this case lacks."""
 
     @property
     def path(self) -> Path:
@@ -46,6 +51,10 @@ class Outcome:
     data_points: int
     notes: tuple[str, ...]
     store: Mapping[str, str]
+    charts: Mapping[str, list[list[float]]]
+    """What the algorithm plotted: `chart/series`, then moments (seconds since 1970, UTC) and values."""
+    statistics: Mapping[str, str]
+    """What the algorithm set."""
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
@@ -61,8 +70,16 @@ def run_on_lean(case: Case, data: Path, work: Path, installation: Installation) 
     outcome = run_task(installation, task)
     assert outcome.result is not None, "\n".join([str(outcome.error), *outcome.relevant_lines()])
     state = outcome.result["state"]
+    charts = {
+        f"{chart}/{series}": [[float(moment), float(value)] for moment, value in content["values"]]
+        for chart in MARKED_CHARTS
+        if chart in outcome.result["charts"]
+        for series, content in outcome.result["charts"][chart]["series"].items()
+    }
+    said = outcome.result.get("runtimeStatistics") or {}
+    statistics = {name: str(said[name]) for name in MARKED_STATISTICS if name in said}
     return _outcome(str(state["Status"]), str(state.get("RuntimeError") or ""), outcome.data_points, outcome.log,
-                    outcome.store)  # fmt: skip
+                    outcome.store, charts, statistics)  # fmt: skip
 
 
 def run_on_engine(case: Case, data: Path) -> Outcome:
@@ -73,10 +90,44 @@ def run_on_engine(case: Case, data: Path) -> Outcome:
     result = host.run()
     error = "" if result.error is None else result.error.text
     log = "\n".join(str(line) for line in result.logs)
-    return _outcome(result.status.value, error, result.data_points, log, result.object_store)
+    charts = {
+        f"{chart.name}/{series.name}": [
+            [moment.replace(tzinfo=UTC).timestamp(), value] for moment, value in series.values
+        ]
+        for chart in result.charts.values()
+        if chart.name in MARKED_CHARTS
+        for series in chart.series.values()
+    }
+    said = result.runtime_statistics
+    statistics = {name: said[name] for name in MARKED_STATISTICS if name in said}
+    return _outcome(result.status.value, error, result.data_points, log, result.object_store, charts, statistics)
 
 
-def _outcome(status: str, error: str, data_points: int, log: str, store: Mapping[str, bytes]) -> Outcome:
+def market_for(case: Case, market: Path, folder: Path) -> Path:
+    """Return the lab market, or a copy of it (by links) without the files that the case lacks."""
+    if not case.without:
+        return market
+    missing = set(case.without)
+    for path in sorted(market.rglob("*")):
+        name = str(path.relative_to(market))
+        if name in missing:
+            missing.remove(name)
+        elif path.is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).symlink_to(path)
+    assert not missing, f"{case.name}: the lab market has no {sorted(missing)}"
+    return folder
+
+
+def _outcome(
+    status: str,
+    error: str,
+    data_points: int,
+    log: str,
+    store: Mapping[str, bytes],
+    charts: Mapping[str, list[list[float]]],
+    statistics: Mapping[str, str],
+) -> Outcome:
     texts = {key: value.decode() for key, value in sorted(store.items())}
     noted = texts.pop("notes", None)
     return Outcome(
@@ -88,6 +139,8 @@ def _outcome(status: str, error: str, data_points: int, log: str, store: Mapping
         if noted is None
         else tuple(_DECIMAL.sub(_rounded, line[2:]) for line in noted.splitlines()),
         store=texts,
+        charts=charts,
+        statistics=statistics,
     )
 
 
@@ -116,7 +169,7 @@ def differences(expected: Outcome, found: Outcome, limit: int = 60) -> list[str]
     import difflib
 
     lines = []
-    for name in ("status", "error", "data_points", "store"):
+    for name in ("status", "error", "data_points", "store", "charts", "statistics"):
         one, other = getattr(expected, name), getattr(found, name)
         if one != other:
             lines.append(f"{name}: LEAN {one!r}, engine {other!r}")

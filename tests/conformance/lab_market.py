@@ -26,8 +26,12 @@ AFTER = {date(2024, 12, 2): date(2024, 12, 3), date(2025, 4, 21): date(2025, 4, 
 FAR_EXPIRIES = {2024: (date(2024, 12, 27), date(2025, 3, 21)), 2025: (date(2025, 5, 16), date(2025, 8, 15))}
 NEAR_STRIKES = (*range(5940, 6061, 10), 6400)
 FAR_STRIKES = (5400, 5700, 5800, 5900, 6000, 6100, 6200)
-SPLIT = (date(2024, 11, 27), "tqqq", 2)
-"""On this day one share of the fund becomes two."""
+SPLITS = {"tqqq": (date(2024, 11, 27), 2.0), "sqqq": (date(2024, 12, 2), 0.25)}
+"""On this day one share of the fund becomes two; four become one."""
+DIVIDEND = ("qqq", date(2024, 11, 29), 0.75)
+"""Whoever held a share the session before is paid so much."""
+TRADED = date(2024, 12, 2)
+"""On this day the options of the day have trades and open interest, too."""
 
 # Minutes (New York, of the bar's end) that a stream lacks.
 GAPS: dict[tuple[date, str], range] = {
@@ -37,11 +41,14 @@ GAPS: dict[tuple[date, str], range] = {
     (date(2024, 11, 26), "vix"): range(680, 700),
     (date(2024, 11, 26), "P5990"): range(641, 650),
     (date(2024, 11, 26), "spxw"): range(671, 674),
+    (TRADED, "P5990"): range(641, 650),
 }
 # Minutes in which a contract of the day has no bid, or no ask.
 NO_BID: dict[tuple[date, str], range] = {(date(2024, 11, 26), "P5960"): range(601, 660)}
 NO_ASK: dict[tuple[date, str], range] = {(date(2024, 11, 26), "C6040"): range(601, 660)}
 
+_SHARES = {"spy": 10, "qqq": 12, "tqqq": 80, "sqqq": 150}
+"""What SPX is divided by to get the share's price."""
 _OPEN = 570
 _QUARTERS = 4
 _TICKS = 20
@@ -82,15 +89,24 @@ def write_lab_market(root: Path) -> Path:
         _write_index(root, session, "spx", [session.spx_quarters(m) for m in range(_OPEN, session.index_close + 1)], 1)
         vix = [4 * 18 + (m + session.number) % 9 for m in range(_OPEN, session.index_close + 1)]
         _write_index(root, session, "vix", vix, 0)
-        for ticker, numerator in (("spy", 10), ("qqq", 12), ("tqqq", 80), ("sqqq", 150)):
-            _write_share(root, session, ticker, numerator)
+        for ticker, divisor in _SHARES.items():
+            _write_share(root, session, ticker, divisor)
         _write_options(root, session)
         _write_universe(root, session.day, session.spx_quarters(session.index_close))
     _write_daily(root)
-    day, ticker, into = SPLIT
-    factors = f"{day - timedelta(days=1):%Y%m%d},1,{1 / into},100\n20501231,1,1,0\n"
-    (root / f"equity/usa/factor_files/{ticker}.csv").write_text("20100211,1,0.5,1\n" + factors)
+    for ticker, (day, into) in SPLITS.items():
+        _write_factors(root, ticker, day, f"1,{1 / into},100")
+    paying, ex_date, amount = DIVIDEND
+    close = _share_cents(sessions()[2], paying, _SHARES[paying], 960) / 100
+    _write_factors(root, paying, ex_date, f"{1 - amount / close:.9f},1,{close}")
     return root
+
+
+def _write_factors(root: Path, ticker: str, day: date, row: str) -> None:
+    """Write a factor file whose only event is due at the open of a day."""
+    last = max(session for session in SESSIONS if session < day)
+    rows = [f"20100211,{row.rpartition(',')[0]},1", f"{last:%Y%m%d},{row}", "20501231,1,1,0"]
+    (root / f"equity/usa/factor_files/{ticker}.csv").write_text("\n".join(rows) + "\n")
 
 
 def _archive(path: Path, entries: Iterable[tuple[str, str]]) -> None:
@@ -116,8 +132,8 @@ def _write_index(root: Path, session: Session, ticker: str, quarters: list[int],
 
 def _share_cents(session: Session, ticker: str, divisor: int, minute: int) -> int:
     cents = session.spx_quarters(minute) * 25 // divisor
-    split_day, split_ticker, into = SPLIT
-    return cents // into if ticker == split_ticker and session.day >= split_day else cents
+    split_day, into = SPLITS.get(ticker, (date.max, 1.0))
+    return int(cents / into) if session.day >= split_day else cents
 
 
 def _write_share(root: Path, session: Session, ticker: str, divisor: int) -> None:
@@ -168,6 +184,26 @@ def _write_options(root: Path, session: Session) -> None:
                 name = f"{stamp}_spxw_minute_quote_european_{word}_{strike * 10_000}_{expiry:%Y%m%d}.csv"
                 entries.append((name, "".join(_quote_rows(session, expiry, right, strike))))
     _archive(root / f"indexoption/usa/minute/spxw/{stamp}_quote_european.zip", entries)
+    if session.day == TRADED:
+        _write_trades(root, session)
+
+
+def _write_trades(root: Path, session: Session) -> None:
+    """Write a trade in every third minute of each of the day's contracts, and open interest before the open."""
+    stamp = f"{session.day:%Y%m%d}"
+    trades, interest = [], []
+    for right, word in (("C", "call"), ("P", "put")):
+        for strike in NEAR_STRIKES:
+            rows = []
+            for minute in range(_OPEN + 1 + strike // 10 % 3, session.share_close + 1, 3):
+                left = 975 - minute
+                worth = fair_ticks(session.spx_quarters(minute), right, strike, 0, left) * 500
+                rows.append(f"{(minute - 1) * 60_000},{worth},{worth + 500},{worth},{worth + 500},{minute % 7 + 1}\n")
+            name = f"european_{word}_{strike * 10_000}_{session.day:%Y%m%d}.csv"
+            trades.append((f"{stamp}_spxw_minute_trade_{name}", "".join(rows)))
+            interest.append((f"{stamp}_spxw_minute_openinterest_{name}", f"23400000,{strike % 1000 + 1}\n"))
+    for kind, entries in (("trade", trades), ("openinterest", interest)):
+        _archive(root / f"indexoption/usa/minute/spxw/{stamp}_{kind}_european.zip", entries)
 
 
 def _quote_rows(session: Session, expiry: date, right: str, strike: int) -> Iterator[str]:

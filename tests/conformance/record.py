@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from tests.conformance.cases import CASES
-from tests.conformance.harness import run_on_lean
+from tests.conformance.harness import market_for, run_on_lean
 from tests.conformance.lab_market import write_lab_market
 from tools.lean_launcher import find_installation
 
@@ -22,7 +22,8 @@ def main(names: list[str]) -> None:
         for case in CASES:
             if names and case.name not in names:
                 continue
-            outcome = run_on_lean(case, data, Path(folder) / case.name, installation)
+            work = Path(folder) / case.name
+            outcome = run_on_lean(case, market_for(case, data, work / "data"), work, installation)
             case.recording.parent.mkdir(exist_ok=True)
             case.recording.write_text(outcome.as_json(), encoding="utf-8")
             print(f"{case.name}: {outcome.status}, {len(outcome.notes)} notes", flush=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.cases import CASES, QUICK
-from tests.conformance.harness import Case, Outcome, differences, run_on_engine, run_on_lean
+from tests.conformance.harness import Case, Outcome, differences, market_for, run_on_engine, run_on_lean
 from tools.lean_launcher import Installation
 
 _NAMES = [case.name for case in CASES]
@@ -19,15 +19,15 @@ _ON_LEAN = [pytest.param(case, id=case.name, marks=() if case.name in QUICK else
 
 
 @pytest.mark.parametrize("case", CASES, ids=_NAMES)
-def test_the_engine_does_what_lean_did(case: Case, lab_market: Path) -> None:
-    found = run_on_engine(case, lab_market)
+def test_the_engine_does_what_lean_did(case: Case, lab_market: Path, tmp_path: Path) -> None:
+    found = run_on_engine(case, market_for(case, lab_market, tmp_path))
     assert not differences(Outcome.from_json(case.recording.read_text(encoding="utf-8")), found)
 
 
 @pytest.mark.lean
 @pytest.mark.parametrize("case", _ON_LEAN)
 def test_lean_does_what_was_recorded(case: Case, lab_market: Path, installation: Installation, tmp_path: Path) -> None:
-    found = run_on_lean(case, lab_market, tmp_path, installation)
+    found = run_on_lean(case, market_for(case, lab_market, tmp_path / "data"), tmp_path, installation)
     assert not differences(Outcome.from_json(case.recording.read_text(encoding="utf-8")), found)
 
 

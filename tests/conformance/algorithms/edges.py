@@ -24,7 +24,7 @@ class Edges(Probe):
         self.at("11-25 10:00", self.symbols, lambda: self.fail("on_data"))
         self.at("11-25 10:05", lambda: self.order_note("order", self.market_order(self._watched["SPY"], 1)))
         self.at("11-25 10:08", self.times)
-        self.at("11-25 10:10", lambda: self.leave("quit"))
+        self.at("11-25 10:10", lambda: self.leave("quit"), lambda: self.stop("exit"))
         self.on_tick("11-25 10:07", lambda: self.fail("schedule"))
         self.at("11-25 10:20", self.store_again)
 
@@ -89,6 +89,10 @@ class Edges(Probe):
             self.quit("on purpose")
             self.note("still here")
 
+    def stop(self, where: str) -> None:
+        if self._fails == where:
+            raise SystemExit("on purpose")
+
     def on_order_event(self, order_event: OrderEvent) -> None:
         super().on_order_event(order_event)
         self.note("event at", order_event.utc_time)
@@ -98,6 +102,18 @@ class Edges(Probe):
     def on_securities_changed(self, changes: SecurityChanges) -> None:
         super().on_securities_changed(changes)
         self.fail("on_securities_changed")
+
+    def on_warmup_finished(self) -> None:
+        self.note("ready")
+        self.fail("on_warmup_finished")
+
+    def on_delistings(self, delistings: Delistings) -> None:
+        self.note("delistings", len(list(delistings.keys())))
+        self.fail("on_delistings")
+
+    def on_splits(self, splits: Splits) -> None:
+        self.note("splits", len(list(splits.keys())))
+        self.fail("on_splits")
 
     def on_end_of_algorithm(self) -> None:
         self.fail("on_end_of_algorithm")

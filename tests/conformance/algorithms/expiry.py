@@ -31,6 +31,9 @@ class ExpiryProbe(Probe):
     def open(self, day: str) -> None:
         for leg in LEGS:
             name, quantity = leg.split(":")
+            if not self.is_listed(day + name):
+                self.note("not listed", day + name)
+                continue
             self.order_note(leg, self.market_order(self.contract(day + name), int(quantity), tag=leg))
         self.account()
 

@@ -35,9 +35,10 @@ class Probe(QCAlgorithm):
         self._present: Slice | None = None
         self._fails = self.get_parameter("fails", "")
         self._notes: list[str] = []
+        self._curve: dict[str, list[float]] = {}
         self.set_start_date(datetime.fromisoformat(self.get_parameter("start", "2024-11-25")))
         self.set_end_date(datetime.fromisoformat(self.get_parameter("end", "2024-11-26")))
-        self.set_cash(1_000_000)
+        self.set_cash(int(self.get_parameter("cash", "1000000")))
         account = AccountType.CASH if self.get_parameter("account", "margin") == "cash" else AccountType.MARGIN
         self.set_brokerage_model(_BROKERAGES[self.get_parameter("brokerage", "default")], account)
         self.set_benchmark(lambda _time: 0)
@@ -78,12 +79,18 @@ class Probe(QCAlgorithm):
 
     def contract(self, text: str) -> Symbol:
         """Return the symbol of `1125P5990`, month and day of the expiry first; the year is the next such day's."""
-        month, day, right, strike = int(text[:2]), int(text[2:4]), text[4], int(text[5:])
-        found = [symbol for key, symbol in self._contracts.items()
-                 if (key[0].month, key[0].day, key[1], key[2]) == (month, day, right, strike)]  # fmt: skip
+        found = self._found(text)
         assert len(found) == 1, f"{text}: {len(found)} contracts"
         self._watched[text] = found[0]
         return found[0]
+
+    def is_listed(self, text: str) -> bool:
+        return len(self._found(text)) == 1
+
+    def _found(self, text: str) -> list[Symbol]:
+        month, day, right, strike = int(text[:2]), int(text[2:4]), text[4], int(text[5:])
+        return [symbol for key, symbol in self._contracts.items()
+                if (key[0].month, key[0].day, key[1], key[2]) == (month, day, right, strike)]  # fmt: skip
 
     def legs(self, text: str) -> list[Leg]:
         """Return the legs of `1125P5990:-1 1125P5980:1`."""
@@ -101,8 +108,13 @@ class Probe(QCAlgorithm):
         self._tick_steps.setdefault(when, []).extend(steps)
 
     def on_data(self, data: Slice) -> None:
+        if self._present is not None and self._present.time == data.time:
+            # What was added in this minute comes with a slice of its own.
+            self.note("a second slice", len(list(data.bars.keys())), len(list(data.quote_bars.keys())),
+                      len(list(data.delistings.keys())))  # fmt: skip
         self._present = data
-        for step in self._on_data_steps.get(f"{self.time:%m-%d %H:%M}", ()):
+        self._sample()
+        for step in self._on_data_steps.pop(f"{self.time:%m-%d %H:%M}", ()):
             step()
         self.seen(data)
 
@@ -161,6 +173,26 @@ class Probe(QCAlgorithm):
                   portfolio.total_portfolio_value, "fees", portfolio.total_fees, "profit", portfolio.total_profit,
                   "invested", bool(portfolio.invested), *held)  # fmt: skip
 
+    def _sample(self) -> None:
+        """Take one point of the equity curve; each hour of it becomes one note at the end."""
+        value = float(self.portfolio.total_portfolio_value)
+        point = self._curve.setdefault(f"{self.time:%m-%d %H}", [0.0, value, value, 0.0, 0.0])
+        point[0] += 1
+        point[1], point[2], point[3] = min(point[1], value), max(point[2], value), value
+        point[4] += value
+
+    def curve(self) -> None:
+        for hour, (count, low, high, last, total) in self._curve.items():
+            if low != high:
+                self.note("curve", hour, int(count), low, high, last, round(total, 3))
+
+    def all_orders(self) -> None:
+        """Note the order book as it stands at the end."""
+        for order in sorted(self.transactions.get_orders(), key=lambda order: int(order.id)):
+            self.note("order", int(order.id), self.short(order.symbol), int(order.type), _status(order.status),
+                      float(order.quantity), float(order.price), order.time, order.last_fill_time,
+                      order.last_update_time, order.canceled_time, str(order.tag or ""))  # fmt: skip
+
     def margin(self) -> None:
         self.note("margin", "used", self.portfolio.total_margin_used, "remaining", self.portfolio.margin_remaining)
 
@@ -168,6 +200,8 @@ class Probe(QCAlgorithm):
         return str(symbol.value).replace(" ", "")
 
     def on_end_of_algorithm(self) -> None:
+        self.curve()
+        self.all_orders()
         self.account()
         self.note("end")
 
