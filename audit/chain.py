@@ -57,6 +57,7 @@ class Chain:
             else:
                 body, stated = _torn_apart(line)
                 report("AU-01", seq + 1, now, f"line {self.lines} does not end with its hash and a line feed")
+                report("AU-02", seq + 1, now, f"line {self.lines}: no hash stands where a line has it")
             if sha256(body).hexdigest() != stated:
                 report("AU-02", seq + 1, now, f"line {self.lines}: its hash does not match its content")
             try:

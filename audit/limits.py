@@ -153,6 +153,7 @@ class Limits:
             "month": self.number("breaker.monthly_loss_pct", 15) / 100,
             "session high": self.number("breaker.session_high_loss_pct", 3) / 100,
         }
+        self.halt_ratio = self.number("breaker.halt_ratio", 1.5)
         self.drawdown = self.number("drawdown.stop_pct", 20) / 100 if self.has("drawdown.stop_pct") else None
 
     def has(self, name: str) -> bool:

@@ -65,6 +65,7 @@ class State:
         # locks and states
         self.breaks: dict[str, tuple[int, frozenset[str]]] = {}
         self.trading: dict[str, str] = {}
+        self._restricted_us: dict[str, int] = {}
         self.breaker = "OK"
         self.vix: Record | None = None
         self.vix_us = -1
@@ -360,6 +361,7 @@ class State:
             self.trading.pop(record["scope"], None)
         else:
             self.trading[record["scope"]] = record["to"]
+            self._restricted_us[record["scope"]] = self.now
 
     def _breaker(self, record: Record) -> None:
         level = record["level"]
@@ -421,6 +423,10 @@ class State:
             if name in self.halted:
                 total += max(0, until - self.halted[name])
         return total
+
+    def restricted_us(self, scope: str) -> int:
+        """Return when the state of a scope last became other than ACTIVE, -1 while it is ACTIVE."""
+        return self._restricted_us[scope] if scope in self.trading else -1
 
     def blocked(self, book: str, symbols: Iterable[str]) -> str:
         """Return why a book may not open now: its trading state, the breaker, or a lock; "" for no reason."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from audit.contracts import contract
@@ -13,6 +14,8 @@ from audit.rules.base import Needs, Record, Rule
 from audit.times import SECOND
 from audit.words import OPENING
 
+_HALTING = ("day", "week", "month")
+"""Limits whose 1.5-fold flattens; the one from the session's high would do so before the daily one acts."""
 _ROOM = 1.01
 """A limit is judged at the entry; the first mark after it may have moved by a little."""
 
@@ -71,8 +74,12 @@ class _Base:
 
 
 class LossLimits(Rule):
+    """A state that was there before the loss is no answer to it: the breaker latches, or the account's state changes.
+    At 1.5 times a limit of day, week or month only HALTED is one.
+    """
+
     id = "AU-57"
-    title = "a loss limit that two marks in a row cross has changed the trading state by then"
+    title = "a loss limit that two marks in a row cross has changed the trading state by then, at 1.5 times to HALTED"
     needs = Needs.ACCOUNT
 
     def on_end(self) -> None:
@@ -86,7 +93,7 @@ class LossLimits(Rule):
         self._high = 0
         self._peak = 0
         self._floor = 0
-        self._crossed_us = -1
+        self._since: dict[str, int] = {}
 
     def on_session_closed(self, record: Record) -> None:
         if "equity_u6" in record:
@@ -106,26 +113,32 @@ class LossLimits(Rule):
             self._lower_floor()
         self._last.equity_u6 = equity
         if self._floor < equity <= self._high:
-            self._calm()
+            if self._since:
+                self._follow("trip", 0, "")
+                self._follow("halt", 0, "")
             return
         if not self._is_good(record):
             return
         if equity > self._high:
             self._high, self._peak = equity, max(self._peak, equity)
             self._lower_floor()
-        crossed = self._crossed(equity)
-        if not crossed:
-            self._calm()
-        elif self._crossed_us < 0:
-            self._crossed_us = state.now
-        elif self._crossed_us < state.now:
-            text, ratio = crossed
-            state.deadlines.at(state.now, lambda at: self._look(text, ratio, at))
+        ratios = self._ratios(equity)
+        worst = max(ratios, key=lambda name: ratios[name])
+        halting = max(_HALTING, key=lambda name: ratios.get(name, 0))
+        self._follow("trip", ratios[worst], worst)
+        self._follow("halt", ratios.get(halting, 0) / self.limits.halt_ratio, halting)
 
-    def _calm(self) -> None:
-        if self._crossed_us >= 0:
-            self._crossed_us = -1
-            self.hold("limit", False)
+    def _follow(self, level: str, ratio: float, name: str) -> None:
+        """Remember since when a level is called for; a second mark that calls for it wants an answer by then."""
+        now, since = self.state.now, self._since.get(level)
+        if ratio < 1.0 + 1e-6:
+            if since is not None:
+                del self._since[level]
+                self.hold(level, False)
+        elif since is None:
+            self._since[level] = now
+        elif since < now:
+            self.state.deadlines.at(now, partial(self._look, level, name, round(ratio * 1e6), since))
 
     def _lower_floor(self) -> None:
         """Keep the equity below which some limit is crossed, so that most marks cost one comparison."""
@@ -156,23 +169,26 @@ class LossLimits(Rule):
         ours, theirs = int(record["equity_u6"]), int(record["engine_equity_u6"])
         return abs(ours - theirs) * 50 <= abs(theirs)
 
-    def _crossed(self, equity: int) -> tuple[str, int] | None:
-        """Return the limit that is crossed most, and its ratio in millionths."""
-        worst: tuple[float, str] = (0.0, "")
+    def _ratios(self, equity: int) -> dict[str, float]:
+        """Return the loss over its limit, by limit."""
+        found: dict[str, float] = {}
         for name, limit in self.limits.loss_limits.items():
             base = self._bases.get(name)
             start = self._high if base is None else base.equity_u6 + self.state.flows - base.flows_u6
-            if start > 0:
-                worst = max(worst, ((start - equity) / start / limit, name))
+            found[name] = (start - equity) / start / limit if start > 0 else 0.0
         if self.limits.drawdown is not None and self._peak > 0:
-            worst = max(worst, ((self._peak - equity) / self._peak / self.limits.drawdown, "drawdown"))
-        return (worst[1], round(worst[0] * 1e6)) if worst[0] >= 1.0 + 1e-6 else None
+            found["drawdown"] = (self._peak - equity) / self._peak / self.limits.drawdown
+        return found
 
-    def _look(self, name: str, ratio: int, at: int) -> None:
+    def _look(self, level: str, name: str, ratio: int, since: int, at: int) -> None:
         state = self.state
-        reacts = "ACCOUNT" in state.trading or state.breaker != "OK"
-        self.hold("limit", not reacts, f"the {name} loss limit is crossed and nothing reacts", value=ratio,
-                  bound=1_000_000, exposure=state.equity, at=at)  # fmt: skip
+        halted = state.breaker == "HALTED" or state.trading.get("ACCOUNT") == "HALTED"
+        if level == "halt":
+            text = f"the {name} loss is {self.limits.halt_ratio:g} times its limit and nothing halts"
+        else:
+            text = f"the {name} loss limit is crossed and nothing reacts"
+            halted = halted or state.breaker == "TRIPPED" or state.restricted_us("ACCOUNT") >= since
+        self.hold(level, not halted, text, value=ratio, bound=1_000_000, exposure=state.equity, at=at)
 
 
 class InputsKnown(Rule):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import date, timedelta
 from typing import ClassVar
 
@@ -232,34 +233,65 @@ class Marked(Rule):
 
 
 class SignalLives(Rule):
+    """Any hundred ready bars in a row count, so that what moved in the morning does not hide that it stood still since;
+    a signal that never was ready in a whole session is as dead.  Of a detector the ledger says only what the run-time
+    report says.
+    """
+
     id = "AU-64"
-    title = "the signal moves: over 100 ready bars its probability has a deviation of at least 0.001"
+    title = "the signal moves: over 100 ready bars in a row its probability has a deviation of at least 0.001"
     severity = Severity.WARNING
 
     BARS = 100
     DEVIATION_E6 = 1_000
+    DEAD: ClassVar[dict[str, str]] = {"DETECTOR_DEAD": "a detector is dead", "SIGNAL_DEAD": "the signal is dead"}
 
     def start(self) -> None:
-        self._values: list[int] = []
+        self._begin()
+
+    def on_run_started(self, record: Record) -> None:
+        self._begin()
+
+    def on_session_opened(self, record: Record) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._values: deque[int] = deque()
+        self._sum = self._squares = self._bars = 0
 
     def on_signal(self, record: Record) -> None:
-        if record["state"] == "READY" and "p_e6" in record:
-            self._values.append(record["p_e6"])
-
-    def on_session_closed(self, record: Record) -> None:
-        values, self._values = self._values, []
+        self._bars += 1
+        if record["state"] != "READY" or "p_e6" not in record:
+            return
+        value, values = record["p_e6"], self._values
+        values.append(value)
+        self._sum += value
+        self._squares += value * value
         if len(values) < self.BARS:
             return
+        if len(values) > self.BARS:
+            gone = values.popleft()
+            self._sum -= gone
+            self._squares -= gone * gone
         self.judge(FAMILY_BOOK)
-        mean = sum(values) / len(values)
-        deviation = (sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5
-        if deviation < self.DEVIATION_E6:
-            self.hit(f"the signal stood still at {mean / 1e6:.4f} for {len(values)} ready bars", book=FAMILY_BOOK,
-                     value=round(deviation), bound=self.DEVIATION_E6)  # fmt: skip
+        count = self.BARS
+        # n² times the variance, in whole numbers: no rounding builds up over the bars.
+        still = count * self._squares - self._sum * self._sum < (count * self.DEVIATION_E6) ** 2
+        if still or self.findings.is_held(self.id, "still"):
+            self.hold("still", still, f"the signal stood still at {self._sum / count / 1e6:.4f} for {count} ready bars",
+                      book=FAMILY_BOOK, bound=self.DEVIATION_E6)  # fmt: skip
+
+    def on_session_closed(self, record: Record) -> None:
+        if self._bars >= self.BARS and not self._values:
+            self.judge(FAMILY_BOOK)
+            self.hit(f"the signal was ready in none of {self._bars} bars", book=FAMILY_BOOK, value=self._bars)
+        self.hold("still", False)
+        self._begin()
 
     def on_alert(self, record: Record) -> None:
-        if record["code"] == "DETECTOR_DEAD":
-            self.hit(f"a detector is dead: {record['text']}", book=record["book"])
+        if record["code"] in self.DEAD:
+            self.judge(FAMILY_BOOK)
+            self.hit(f"{self.DEAD[record['code']]}: {record['text']}", book=record["book"])
 
 
 class SeenByBoth(Rule):

@@ -33,8 +33,9 @@ def test_ten_thousand_clean_days_raise_no_alarm(part: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_loss_that_changes_the_trading_state_at_once_is_no_violation(seed: int) -> None:
-    lines = crash(Ledger(pool(seed), random.Random(seed)), with_trip=True)
+@pytest.mark.parametrize(("loss_pct", "answer"), [(6, "REDUCING"), (6, "HALTED"), (8, "HALTED")])
+def test_a_loss_that_changes_the_trading_state_at_once_is_no_violation(seed: int, loss_pct: int, answer: str) -> None:
+    lines = crash(Ledger(pool(seed), random.Random(seed)), loss_pct=loss_pct, answer=answer)
     assert lines is not None
     judgement = judge_lines(lines)
     assert not [found for found in judgement.findings if found.rule == "AU-57"]

@@ -52,8 +52,12 @@ def _halted(ledger: Ledger) -> list[bytes] | None:
     return ledger.lines()
 
 
-def crash(ledger: Ledger, *, with_trip: bool) -> list[bytes] | None:
-    """Let three marks in a row show a loss of 6 %; with_trip: the breaker answers at once."""
+def crash(
+    ledger: Ledger, *, loss_pct: int = 6, answer: str | None = None, before: str | None = None
+) -> list[bytes] | None:
+    """Let three marks in a row show a loss.  answer: what the account's state becomes with the first of them; before:
+    what it has been since the mark before, for another reason.
+    """
     by_day: dict[str, list[int]] = {}
     for place in ledger.places("MARK", lambda record: all(row[1] for s, row in record["px"].items() if len(s) > 6)):
         by_day.setdefault(ledger.records[place]["time"][:10], []).append(place)
@@ -62,27 +66,37 @@ def crash(ledger: Ledger, *, with_trip: bool) -> list[bytes] | None:
         return None
     places = ledger.rng.choice(days)
     start = ledger.rng.randrange(1, len(places) - 4)
-    loss = ledger.records[places[start]]["equity_u6"] * 6 // 100
+    loss = ledger.records[places[start]]["equity_u6"] * loss_pct // 100
     for place in places[start : start + 3]:
         ledger.records[place]["equity_u6"] -= loss
         ledger.records[place]["engine_equity_u6"] -= loss
-    if with_trip:
-        us = ledger.us(places[start])
-        first = ledger.make(
-            "TRADING_STATE", "", us, scope="ACCOUNT", **{"from": "ACTIVE"}, to="REDUCING", cause="breaker.daily"
-        )
-        us = ledger.us(places[start + 3])
-        last = ledger.make(
-            "TRADING_STATE", "", us, scope="ACCOUNT", **{"from": "REDUCING"}, to="ACTIVE", cause="released"
-        )
-        ledger.insert(places[start + 3], [last])
-        ledger.insert(places[start], [first])
+    first, last = (start, answer) if answer is not None else (start - 1, before)
+    if last is not None:
+        ledger.insert(places[start + 3], [_state(ledger, places[start + 3], last, "ACTIVE", "released")])
+        cause = "breaker.daily" if answer is not None else "feed.silent"
+        ledger.insert(places[first], [_state(ledger, places[first], "ACTIVE", last, cause)])
     return ledger.lines()
+
+
+def _state(ledger: Ledger, place: int, before: str, after: str, cause: str) -> Record:
+    fields = {"scope": "ACCOUNT", "from": before, "to": after, "cause": cause}
+    return ledger.make("TRADING_STATE", "", ledger.us(place), **fields)
 
 
 @plants("trip removed", 57)
 def _no_trip(ledger: Ledger) -> list[bytes] | None:
-    return crash(ledger, with_trip=False)
+    return crash(ledger)
+
+
+@plants("trip hidden behind another cause", 57)
+def _old_state(ledger: Ledger) -> list[bytes] | None:
+    """The account was REDUCING for another reason before the loss came: that is no answer to it."""
+    return crash(ledger, before="REDUCING")
+
+
+@plants("loss of 1.5 limits without a halt", 57)
+def _no_halt(ledger: Ledger) -> list[bytes] | None:
+    return crash(ledger, loss_pct=8, answer="REDUCING")
 
 
 def _entry_verdict(ledger: Ledger) -> int | None:
@@ -228,16 +242,61 @@ def _no_marks(ledger: Ledger) -> list[bytes] | None:
 
 @plants("flat signal", 64, "dense")
 def _flat(ledger: Ledger) -> list[bytes] | None:
-    by_day: dict[str, list[Record]] = {}
-    for place in ledger.places("SIGNAL", lambda record: "p_e6" in record):
-        record = ledger.records[place]
-        by_day.setdefault(record["time"][:10], []).append(record)
-    days = [records for records in by_day.values() if len(records) >= 100]
+    days = _ready_by_day(ledger)
     if not days:
         return None
     value = ledger.rng.randrange(100_000, 900_000)
     for record in ledger.rng.choice(days):
         record["p_e6"] = value + ledger.rng.randrange(-300, 301)
+    return ledger.lines()
+
+
+def _ready_by_day(ledger: Ledger) -> list[list[Record]]:
+    by_day: dict[str, list[Record]] = {}
+    for place in ledger.places("SIGNAL", lambda record: "p_e6" in record):
+        record = ledger.records[place]
+        by_day.setdefault(record["time"][:10], []).append(record)
+    return [records for records in by_day.values() if len(records) >= 100]
+
+
+@plants("signal stands still for 100 bars", 64, "dense")
+def _still(ledger: Ledger) -> list[bytes] | None:
+    """It moved before and moves after."""
+    days = _ready_by_day(ledger)
+    if not days:
+        return None
+    records = ledger.rng.choice(days)
+    first = ledger.rng.randrange(len(records) - 99)
+    for record in records[first : first + 100]:
+        record["p_e6"] = records[first]["p_e6"] + ledger.rng.randrange(-300, 301)
+    return ledger.lines()
+
+
+@plants("signal never ready", 64, "dense")
+def _never_ready(ledger: Ledger) -> list[bytes] | None:
+    """As if no detector ever spoke: nothing is ready, so nothing is wanted, held or traded."""
+    kinds = ("SIGNAL", "MARK", "VIX", "PHASE", "SESSION_OPENED", "SESSION_CLOSED")
+    if ledger.places("SPLIT") or not ledger.places("SIGNAL"):
+        return None
+    for record in ledger.records:
+        if record["kind"] == "SIGNAL":
+            record.pop("p_e6", None)
+            record |= {"state": "NOT_READY", "target": "CASH", "held": "CASH", "reason": "SIGNAL_WARMING_UP"}
+    ends = (0, len(ledger.records) - 1)
+    ledger.remove(
+        place for place, record in enumerate(ledger.records) if place not in ends and record["kind"] not in kinds
+    )
+    return ledger.settled_lines()
+
+
+@plants("detector dead", 64)
+def _dead(ledger: Ledger) -> list[bytes] | None:
+    place = ledger.pick("SESSION_CLOSED")
+    if place is None:
+        return None
+    code = ledger.rng.choice(["DETECTOR_DEAD", "SIGNAL_DEAD"])
+    fields = {"severity": "WARNING", "code": code, "text": "momentum had no opinion all session."}
+    ledger.insert(place, [ledger.make("ALERT", "etf_rotation", ledger.us(place), **fields)])
     return ledger.lines()
 
 
