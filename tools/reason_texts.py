@@ -153,9 +153,13 @@ _TEXTS = {
 }
 
 
-def reason_text(reason: str) -> str:
+# Where a book means something of its own by a reason that several share.
+_OF_BOOK = {("etf_rotation", "EXIT_TARGET"): "the signal has changed"}
+
+
+def reason_text(reason: str, book: str = "") -> str:
     """Return the words for a reason; a reason without words of its own is read out as it is spelt."""
-    return _TEXTS.get(reason) or reason.replace("_", " ").lower()
+    return _OF_BOOK.get((book, reason)) or _TEXTS.get(reason) or reason.replace("_", " ").lower()
 
 
 def known_reasons() -> frozenset[str]:

@@ -16,6 +16,7 @@ from tools.paths import RUNS
 SUMMARY_FILE = "summary.json"
 LOG_FILE = "log.txt"
 REPORT_FILE = "report.html"
+AUDIT_FILE = "audit.json"
 
 
 @dataclass(frozen=True, slots=True)

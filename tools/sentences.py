@@ -121,14 +121,14 @@ def _verdict(record: Record) -> str:
     if record["allowed"]:
         scale = record["scale_e6"] / U6
         scaled = f" at scale {scale:g}" if scale != 1 else ""
-        return f"{_who(record)} may trade{scaled}: {reason_text(str(record['reason']))}{numbers}"
+        return f"{_who(record)} may trade{scaled}: {reason_text(str(record['reason']), str(record['book']))}{numbers}"
     until = f"; not before {_clock(str(record['until']))}" if "until" in record else ""
-    text = reason_text(str(record["reason"]))
+    text = reason_text(str(record["reason"]), str(record["book"]))
     return f"{_who(record)} stayed out at gate {record['gate']}: {text}{numbers}{until}"
 
 
 def _intent(record: Record) -> str:
-    reason = f" because {reason_text(str(record['reason']))}" if "reason" in record else ""
+    reason = f" because {reason_text(str(record['reason']), str(record['book']))}" if "reason" in record else ""
     amounts = [
         f"{words} {usd(record[name])}"
         for name, words in (
@@ -183,7 +183,7 @@ def _trade_state(record: Record) -> str:
 def _trade_closed(record: Record) -> str:
     return (
         f"trade {record['trade']} is over: {usd(record['pnl_u6'])} after {usd(record['fees_u6'])} fees, "
-        f"{reason_text(str(record['reason']))}"
+        f"{reason_text(str(record['reason']), str(record['book']))}"
     )
 
 

@@ -8,6 +8,9 @@ from tools.report.model import OPENED, OUTSIDE, Series, View, by_strategy
 
 Figure = dict[str, Any]
 
+CROWDED = 100
+"""Points of one trace beyond which they are drawn small."""
+
 INK, GRID = "#7a8794", "rgba(128,140,152,.22)"
 BLUE, RED, GREEN, AMBER, VIOLET = "#2f7de1", "#d64550", "#1f9d6b", "#d9912b", "#8561c5"
 REGIME_COLOURS = {
@@ -139,29 +142,42 @@ def _band(series: Series, colours: dict[str, str], name: str, axis: str, end: st
 
 
 def timeline(view: View) -> Figure:
-    """One bar per filled trade from first fill to flat, coloured by its result."""
-    data: list[Figure] = []
+    """One bar per filled trade from first fill to flat, coloured by its result; one trace per book and colour, because
+    a page with a thousand traces does not move.
+    """
+    traces: dict[tuple[str, str], Figure] = {}
     for trade in view.trades.values():
         if not trade.is_filled:
             continue
         known = trade.pnl_usd is not None
         colour = INK if not known else GREEN if (trade.pnl_usd or 0) > 0 else RED
         result = f"${trade.pnl_usd:,.2f}" if known else trade.state
-        data.append(
+        trace = traces.setdefault(
+            (trade.strategy, colour),
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "x": [trade.opened, trade.closed or trade.opened],
-                "y": [trade.strategy, trade.strategy],
+                "x": [],
+                "y": [],
                 "line": {"color": colour, "width": 5},
-                "marker": {"color": colour, "size": 11, "symbol": ["circle", "diamond"]},
-                "hovertemplate": f"{trade.id}<br>{trade.units} x {trade.structure}<br>{result} {trade.reason}"
-                "<extra></extra>",
-                "customdata": [trade.id, trade.id],
-            }
+                "marker": {"color": colour, "size": 11, "symbol": []},
+                "text": [],
+                "hovertemplate": "%{text}<extra></extra>",
+                "customdata": [],
+            },
         )
-    rows = len({trade.strategy for trade in view.trades.values() if trade.is_filled})
-    return {"data": data, "layout": _layout(110 + 50 * rows, yaxis={"type": "category", "title": {"text": ""}})}
+        text = f"{trade.id}<br>{trade.units} x {trade.structure}<br>{result} {trade.reason}"
+        trace["x"] += [trade.opened, trade.closed or trade.opened, None]
+        trace["y"] += [trade.strategy, trade.strategy, None]
+        trace["marker"]["symbol"] += ["circle", "diamond", "circle"]
+        trace["text"] += [text, text, ""]
+        trace["customdata"] += [trade.id, trade.id, ""]
+    rows = len({strategy for strategy, _colour in traces})
+    for trace in traces.values():
+        if len(trace["x"]) > CROWDED:
+            trace["marker"]["size"] = 6
+    layout = _layout(110 + 50 * rows, yaxis={"type": "category", "title": {"text": ""}})
+    return {"data": list(traces.values()), "layout": layout}
 
 
 def pnl(view: View) -> Figure:
@@ -178,7 +194,8 @@ def pnl(view: View) -> Figure:
                 "hovertemplate": "%{x}<br>$%{y:,.2f}<extra></extra>",
             }
         )
-    totals = ", ".join(f"{name} ${total:,.2f}" for name, total in by_strategy(closed).items())
+    sums = by_strategy(closed).items()
+    totals = ", ".join(f"{name} {'-' if total < 0 else ''}${abs(total):,.2f}" for name, total in sums)
     layout = _layout(
         280, yaxis={"title": {"text": "Result USD"}, "tickformat": ",.0f"}, xaxis={"showticklabels": False}
     )

@@ -15,7 +15,9 @@ from tools.errors import BulkheadUsageError
 from tools.ledger_reader import U6, read_ledger
 from tools.report.charts import figures
 from tools.report.model import OPENED, OUTSIDE, View, fold
-from tools.run_folder import REPORT_FILE, SUMMARY_FILE
+from tools.report.rotation import occurrences, rotation_of
+from tools.report.rotation_data import packed
+from tools.run_folder import AUDIT_FILE, REPORT_FILE, SUMMARY_FILE
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -28,7 +30,7 @@ def build(run_dir: Path) -> Path:
     ledger = read_ledger(run_dir)
     if ledger.header is None:
         raise BulkheadUsageError(f"{ledger.path}: expected RUN_STARTED at its head. There is nothing to report.")
-    view = fold(ledger)
+    view, rotation = fold(ledger), rotation_of(ledger)
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=select_autoescape(["html", "j2"]))
     environment.filters["usd"] = lambda value: "–" if value is None else f"{'-' if value < 0 else ''}${abs(value):,.2f}"
     page = environment.get_template("report.html.j2").render(
@@ -41,6 +43,10 @@ def build(run_dir: Path) -> Path:
         asked=sum(count for counts in view.outcomes.values() for reason, count in counts.items() if reason != OUTSIDE),
         opened=sum(counts.get(OPENED, 0) for counts in view.outcomes.values()),
         result=_result(view),
+        rotation=rotation,
+        principles=[] if rotation is None else rotation.principles(_audit(run_dir)),
+        rotation_data=Markup(_script_safe(orjson.dumps(packed(rotation)).decode())),
+        rotation_script=Markup((_TEMPLATES / "rotation.js").read_text(encoding="utf-8")),
     )
     path = run_dir / REPORT_FILE
     path.write_text(page, encoding="utf-8")
@@ -53,6 +59,12 @@ def _summary(run_dir: Path) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def _audit(run_dir: Path) -> dict[str, int] | None:
+    """Return how often each rule of the auditor was broken, None where it has not judged this run."""
+    path = run_dir / AUDIT_FILE
+    return occurrences(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def _groups(view: View) -> list[tuple[str, list[Any]]]:
