@@ -67,6 +67,15 @@ class SessionClock:
         self._asked, self._answer = now, self._phase_at(now)
         return self._answer
 
+    def next_start(self, now: datetime) -> datetime:
+        """Return the first moment from now on in which a step may run: now itself inside of a session's steps."""
+        if self.phase(now) is not None:
+            return now
+        session = self.session(now.date())
+        if session is None or now > session.open:
+            session = self.next_session(now.date())
+        return session.after_open(-self._settings.pre_open_min)
+
     def _phase_at(self, now: datetime) -> SessionPhase | None:
         day = now.date()
         session = self.session(day)

@@ -96,6 +96,17 @@ def test_phases_only_move_forward_and_only_on_trading_days(day: date, minute: in
         assert order.index(following) - order.index(phase) in (0, 1)
 
 
+@given(st.datetimes(datetime(2025, 1, 1), datetime(2026, 12, 30)))
+def test_no_step_is_missed_by_resting_until_the_next_start(moment: datetime) -> None:
+    clock, now = SessionClock(SETTINGS), moment.replace(second=0, microsecond=0)
+    start = clock.next_start(now)
+    assert clock.phase(start) is not None
+    if start != now:
+        quiet = range(0, int((start - now).total_seconds()), 60)
+
+        assert all(clock.phase(now + timedelta(seconds=second)) is None for second in quiet)
+
+
 @pytest.mark.parametrize("day", [date(2025, 7, 4), date(2025, 1, 9), date(2025, 11, 29), date(2024, 3, 29)])
 def test_fp20_nothing_steps_on_a_day_without_a_session(clock: SessionClock, day: date) -> None:
     assert clock.session(day) is None
