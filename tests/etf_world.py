@@ -152,6 +152,7 @@ class FateBroker:
     cancel_fates: list[str] = field(default_factory=list)
     moc_fates: list[str] = field(default_factory=list)
     repeats: bool = False
+    is_free: bool = False
     sink: Any = None
 
     def post(self, placed: Placed, status: OrderStatus, qty: int = 0, price: float = 0.0, fee: float = 0.0) -> None:
@@ -189,8 +190,8 @@ class FateBroker:
         return []
 
     def fill(self, placed: Placed, qty: int, price: float) -> None:
-        fee = max(1.0, 0.005 * abs(qty))
         placed.filled += qty
+        fee = 0.0 if self.is_free else max(1.0, 0.005 * abs(placed.filled)) - placed.fees
         placed.paid += qty * price
         placed.fees += fee
         placed.status = OrderStatus.FILLED if placed.left == 0 else OrderStatus.PARTIAL
