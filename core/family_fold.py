@@ -154,6 +154,8 @@ class FamilyFold:
             self._family(kind, fields, time)
 
     def _session_opened(self, fields: Mapping[str, Any]) -> None:
+        if self._open == fields["open_time"]:
+            return  # a process that takes over in the middle says so again; the session goes on
         self._open = fields["open_time"]
         self._sessions.append(fields["date"])
         while self._day_trades and self._day_trades[0] not in self._sessions:

@@ -182,9 +182,10 @@ class FateBroker:
             self.fill(placed, placed.left, price)
         elif fate.startswith("part:"):
             sign = 1 if placed.qty > 0 else -1
-            self.fill(placed, sign * int(fate[5:]), price)
-            placed.status = OrderStatus.CANCELLED
-            self.post(placed, OrderStatus.CANCELLED)
+            self.fill(placed, sign * min(abs(placed.left), int(fate[5:])), price)
+            if placed.left:
+                placed.status = OrderStatus.CANCELLED
+                self.post(placed, OrderStatus.CANCELLED)
         else:
             placed.late = fate == "late"
         return []

@@ -93,6 +93,21 @@ def test_etf_41_every_counter_of_bars_begins_anew_at_the_open(ledger: FamilyLedg
     assert fold.switched_side is None
 
 
+def test_a_session_that_a_second_process_announces_goes_on(ledger: FamilyLedger) -> None:
+    trade = ledger.buy("10:06", "10:07", "QQQ", 59, 500.0)
+    ledger.sell("10:20", trade, "QQQ", 59, 499.0)
+    ledger.buy("10:30", "10:31", "TQQQ", 352, 85.19, scale=0.5)
+    ledger.mark(clock("10:31"), 100_000.0)
+    ledger.signal(clock("10:32"), "CASH", "SESSION_LOSS_LIMIT")
+    ledger.open_session()
+    fold, now = ledger.fold, clock("10:40")
+    assert not fold.is_orphan_session
+    assert fold.lost_too_much
+    assert (fold.bars_since_close(now), fold.bars_held(now), fold.opens_in_session, fold.scale) == (20, 9, 2, 0.5)
+    assert fold.sleeve_equity_usd() == 100_000.0
+    assert fold.session_pnl_usd({"TQQQ": 85.19}) == -59.0
+
+
 def test_the_scale_is_that_of_the_opening_and_stays_while_it_is_held(ledger: FamilyLedger) -> None:
     trade = ledger.buy("10:06", "10:07", "TQQQ", 100, 85.19, scale=0.75)
     order = ledger.order(clock("10:20"), "TQQQ", 50, "ADD", trade=trade, scale=0.5)
