@@ -105,7 +105,7 @@ def test_a_session_that_a_second_process_announces_goes_on(ledger: FamilyLedger)
     assert fold.lost_too_much
     assert (fold.bars_since_close(now), fold.bars_held(now), fold.opens_in_session, fold.scale) == (20, 9, 2, 0.5)
     assert fold.sleeve_equity_usd() == 100_000.0
-    assert fold.session_pnl_usd({"TQQQ": 85.19}) == -59.0
+    assert fold.session_pnl_usd({"TQQQ": 85.19}) == pytest.approx(-59.0)
 
 
 def test_the_scale_is_that_of_the_opening_and_stays_while_it_is_held(ledger: FamilyLedger) -> None:

@@ -94,7 +94,7 @@ class PaperDay:
             assert known == reading.probability, "two processes read the same minute alike"
             return reading
 
-        FamilyDesk._read = overhear  # type: ignore[method-assign]
+        FamilyDesk._read = overhear  # type: ignore[method-assign,assignment]
         try:
             self._pass(session.open - 31 * MINUTE, session.close + 16 * MINUTE)
         finally:
