@@ -385,8 +385,8 @@ class TransactionManager(OrderBook):
             event.ticket = ticket
             states.append((event, order, ticket))
         fills = [event for event, order, ticket in states if self._apply(event, order, ticket)]
-        if fills:
-            self._portfolio.process_fills(fills)
+        # Also without a fill: LEAN computes the value anew after any order event, of what is visible then.
+        self._portfolio.process_fills(fills)
         for event, _, ticket in states:
             ticket.add_order_event(event)
         if self.on_account_changed is not None:
