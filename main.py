@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from AlgorithmImports import *
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.assembly import Assembly, assemble
@@ -37,12 +38,11 @@ class BulkheadAlgorithm(QCAlgorithm):
 
     def initialize(self) -> None:
         parameters = {str(item.key): str(item.value) for item in self.get_parameters()}
-        settings = Settings.from_parameters(parameters)
+        settings = self._with_mode(Settings.from_parameters(parameters))
         self._plan = settings
         self._assembly: Assembly | None = None
         self._silent = False
         self._log_budget = LogBudget(settings.log, live=self.live_mode)
-        self._check_mode(settings)
         self._configure(settings)
         self._market = LeanMarket(self)
         self._subscribe(settings)
@@ -64,11 +64,13 @@ class BulkheadAlgorithm(QCAlgorithm):
         store = LeanStore(self)
         self._assembly = assemble(self._plan, self._market, self._broker, store, self.time, self._market)
 
-    def _check_mode(self, settings: Settings) -> None:
-        mode = settings.run.mode
-        if self.live_mode is (mode is Mode.BACKTEST):
-            wanted = "PAPER or LIVE where LEAN trades live" if self.live_mode else "BACKTEST in a backtest"
-            raise SettingsError([f"run.mode = {mode.value}: expected {wanted}. Change it in config.json."])
+    def _with_mode(self, settings: Settings) -> Settings:
+        """A backtest is one whatever config.json says; live it must say which: the two never share a state."""
+        if not self.live_mode:
+            return replace(settings, run=replace(settings.run, mode=Mode.BACKTEST))
+        if settings.run.mode is Mode.BACKTEST:
+            raise SettingsError(["run.mode = BACKTEST: expected PAPER or LIVE in live trading. Set it in config.json."])
+        return settings
 
     def _configure(self, settings: Settings) -> None:
         self.set_start_date(settings.run.start)

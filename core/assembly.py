@@ -279,12 +279,25 @@ def assemble(
         settings.run.code_hash,
         settings_hash(settings.trading()),
         settings.run.data_manifest,
+        *_days_of(settings, parts.clock, replay, now),
     )
     _disable_incapable(parts)
     parts.recorder.start_run(facts, initializer, now, None if replay.is_fresh else replay.head)
     if live:
         _recover(parts, replay, identities, now)
     return assembly
+
+
+def _days_of(settings: Settings, clock: SessionClock, replay: Replay, now: datetime) -> tuple[date, date]:
+    """Return the first and the last day of the run: a live one begins with the session that its first process still
+    sees, and has no end.
+    """
+    if settings.run.mode is Mode.BACKTEST:
+        return settings.run.start, settings.run.end
+    today = clock.session(now.date())
+    is_to_come = today is not None and (now < today.open or clock.phase(now) is not None)
+    first = now.date() if is_to_come else clock.next_session(now.date()).day
+    return replay.began or first, date.max
 
 
 def _has_seconds(settings: Settings) -> bool:

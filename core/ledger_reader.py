@@ -27,9 +27,11 @@ _HASH_MARK: Final = b',"hash":"'
 class Replay:
     """What an earlier process left: head, next seq, time and counts behind its last good line, and what is wrong there.
 
-    torn is the sentence about a tail set aside, broken the one about an altered line; heads the hash of every line.
+    torn is the sentence about a tail set aside, broken the one about an altered line; heads the hash of every line;
+    began the first day that the first process wrote down.
     """
 
+    began: date | None = None
     head: str = GENESIS
     seq: int = 0
     time: datetime = datetime.min
@@ -104,6 +106,8 @@ def _take(line: bytes, found: Replay, fold: Fold) -> str:
     found.heads.append(digest)
     found.counts[kind.value] = found.counts.get(kind.value, 0) + 1
     found.sealed = kind is Kind.RUN_ENDED
+    if kind is Kind.RUN_STARTED and found.began is None:
+        found.began = date.fromisoformat(record["start"])
     return ""
 
 

@@ -41,6 +41,8 @@ class RunFacts:
     code_hash: str
     settings_hash: str
     data_manifest: str
+    start: date
+    end: date
 
 
 class Recorder:
@@ -88,8 +90,8 @@ class Recorder:
             schema=1,
             engine=facts.engine,
             engine_version=facts.engine_version,
-            start=run.start,
-            end=run.end,
+            start=facts.start,
+            end=facts.end,
             code_hash=facts.code_hash,
             settings=self._settings.trading(),
             settings_hash=facts.settings_hash,

@@ -311,3 +311,17 @@ def test_without_any_snapshot_what_is_open_is_frozen_until_somebody_adopts_it(tm
     assert ended(run) is TradeState.FROZEN
     assert "TRADE_FROZEN" in run.alerts()
     assert [record for record in run.records("ORDER_INTENT") if "|OPEN|" not in record["order"]] == []
+
+
+@pytest.mark.parametrize(
+    ("first", "began"),
+    [("08:30", "2025-09-05"), ("10:25", "2025-09-05"), ("16:10", "2025-09-05"), ("16:20", "2025-09-08")],
+)
+def test_a_paper_run_begins_with_the_session_that_its_first_process_still_sees_and_has_no_end(
+    tmp_path: Path, first: str, began: str
+) -> None:
+    run = PaperRun("target", tmp_path, parameters={"run.start": "2020-01-02", "run.end": "2020-01-03"})
+    run.start(at(first)).finish()
+    run.start(at("16:30")).finish()
+    headers = [(record["start"], record["end"]) for record in run.records("RUN_STARTED")]
+    assert headers == [(began, "9999-12-31")] * 2

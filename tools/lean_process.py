@@ -55,6 +55,8 @@ class LeanTask:
     parameters: Mapping[str, str] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
     """Further keys of LEAN's configuration; they win over ours."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Further variables of the process's environment."""
     timeout_s: float | None = None
 
 
@@ -189,8 +191,16 @@ def configuration(task: LeanTask) -> dict[str, Any]:
     }
 
 
-def run_task(installation: Installation, task: LeanTask, on_poll: Callable[[], None] | None = None) -> LeanOutcome:
-    """Run LEAN to its end; on_poll is called several times a second.  Ctrl-C ends LEAN as it wants to be ended."""
+def run_task(
+    installation: Installation,
+    task: LeanTask,
+    on_poll: Callable[[], None] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> LeanOutcome:
+    """Run LEAN to its end, or until is_over says so; on_poll is called several times a second.
+
+    Ctrl-C, the time limit and is_over end LEAN as it wants to be ended.
+    """
     (task.work / STORE_FOLDER).mkdir(parents=True, exist_ok=True)
     config = (task.work / "config.json").absolute()
     config.write_text(json.dumps(configuration(task), indent=2), encoding="utf-8")
@@ -201,14 +211,14 @@ def run_task(installation: Installation, task: LeanTask, on_poll: Callable[[], N
         process = subprocess.Popen(
             command,
             cwd=installation.launcher,
-            env=_environment(installation, start_up),
+            env={**_environment(installation, start_up), **task.variables},
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
             # Of its own session: a Ctrl-C at the terminal reaches LEAN once, from us.
             start_new_session=sys.platform != "win32",
         )
-        peak, stopped = _wait(process, task.timeout_s, on_poll)
+        peak, stopped = _wait(process, task.timeout_s, on_poll, is_over)
     return LeanOutcome(
         work=task.work,
         exit_code=process.returncode,
@@ -227,7 +237,10 @@ def _environment(installation: Installation, start_up: str) -> dict[str, str]:
 
 
 def _wait(
-    process: subprocess.Popen[bytes], timeout_s: float | None, on_poll: Callable[[], None] | None
+    process: subprocess.Popen[bytes],
+    timeout_s: float | None,
+    on_poll: Callable[[], None] | None,
+    is_over: Callable[[], bool],
 ) -> tuple[int, bool]:
     """Wait for LEAN; return its largest resident memory in bytes, and whether it had to be stopped."""
     import psutil
@@ -243,7 +256,7 @@ def _wait(
                 break
             if on_poll is not None:
                 on_poll()
-            if deadline is not None and time.monotonic() > deadline:
+            if is_over() or (deadline is not None and time.monotonic() > deadline):
                 stop(process)
                 return peak, True
             time.sleep(_POLL_S)
