@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 NEW_YORK: Final = "America/New_York"
 MINUTES_PER_DAY: Final = 1440
+_SECOND: Final = timedelta(seconds=1)
 ONE_DAY: Final = timedelta(days=1)
 MINUTE_OFFSETS: Final = tuple(timedelta(minutes=minute) for minute in range(2 * MINUTES_PER_DAY + 1))
 
@@ -45,7 +46,10 @@ class Zone:
         return utc + offset if offset is not None else self._slow_local(utc)
 
     def utc(self, local: datetime) -> datetime:
-        """Return the UTC moment of a wall time; the first of two in the autumn, the shifted one in the spring gap."""
+        """Return the UTC moment of a wall time: the later of two in the autumn, the end of the gap in the spring.
+
+        So does LEAN (Common/Extensions.cs); what is scheduled in the gap all fires when it ends.
+        """
         day = local.toordinal()
         try:
             offset = self._of_local_day[day]
@@ -60,7 +64,20 @@ class Zone:
         return utc.replace(tzinfo=UTC).astimezone(self._info).replace(tzinfo=None)
 
     def _slow_utc(self, local: datetime) -> datetime:
-        return local.replace(tzinfo=self._info).astimezone(UTC).replace(tzinfo=None)
+        first, later = (
+            local.replace(tzinfo=self._info, fold=fold).astimezone(UTC).replace(tzinfo=None) for fold in (0, 1)
+        )
+        if first <= later:
+            return later
+        # The wall time does not exist: the clocks are put forward between the two readings of it.
+        before = self._slow_local(later) - later
+        while first - later > _SECOND:
+            middle = later + (first - later) // 2
+            if self._slow_local(middle) - middle == before:
+                later = middle
+            else:
+                first = middle
+        return first.replace(microsecond=0)
 
 
 _ZONES: dict[str, Zone] = {}

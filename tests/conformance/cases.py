@@ -36,6 +36,8 @@ CASES = (
     _case("expiry", "assigned", assignment="default", **_WEEK),
     _case("expiry", "ib", brokerage="ib", **_WEEK),
     _case("expiry", "good_friday", start="2025-04-16", end="2025-04-22"),
+    *(_case(algorithm, "clocks", start="2025-03-07", end="2025-03-11") for algorithm in ("expiry", "trading_day")),
+    _case("history", "clocks", start="2025-03-07", end="2025-03-11"),
     *(_case("margins", name, brokerage=name) for name in _BROKERAGES),
     _case("trading_day", "sparse", end="2024-12-02"),
     _case("trading_day", "filled", fill="on", end="2024-11-26"),

@@ -1,8 +1,8 @@
 """A small market made by hand, in LEAN's own folder format: every price follows from the minute by whole numbers.
 
-Eight sessions: the week of Thanksgiving 2024 (Thursday closed, Friday a half day) with the Monday after it, and three
-around Good Friday 2025.  SPX moves in quarters of a point, SPXW in its tick of 0.05.  What makes a case is written in
-plain tables below: gaps, sides without a quote, a split.
+Ten sessions: the week of Thanksgiving 2024 (Thursday closed, Friday a half day) with the Monday after it, three around
+Good Friday 2025, and two around a change of the clocks.  SPX moves in quarters of a point, SPXW in its tick of 0.05.
+What makes a case is written in plain tables below: gaps, sides without a quote, splits.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from tools.market.static import write_static
 
 THANKSGIVING = (date(2024, 11, 25), date(2024, 11, 26), date(2024, 11, 27), date(2024, 11, 29), date(2024, 12, 2))
 EASTER = (date(2025, 4, 16), date(2025, 4, 17), date(2025, 4, 21))
-SESSIONS = THANKSGIVING + EASTER
+SPRING = (date(2025, 3, 7), date(2025, 3, 10))
+"""The clocks go forward on the Sunday between."""
+SESSIONS = THANKSGIVING + EASTER + SPRING
+STRETCHES = (THANKSGIVING, SPRING, EASTER)
 HALF_DAYS = frozenset({date(2024, 11, 29)})
-BEFORE = {THANKSGIVING[0]: date(2024, 11, 22), EASTER[0]: date(2025, 4, 15)}
+BEFORE = {THANKSGIVING[0]: date(2024, 11, 22), EASTER[0]: date(2025, 4, 15), SPRING[0]: date(2025, 3, 6)}
 """The session before a stretch's first one: only its universe exists."""
-AFTER = {date(2024, 12, 2): date(2024, 12, 3), date(2025, 4, 21): date(2025, 4, 22)}
+AFTER = {
+    date(2024, 12, 2): date(2024, 12, 3), date(2025, 4, 21): date(2025, 4, 22), date(2025, 3, 10): date(2025, 3, 11),
+}  # fmt: skip
 FAR_EXPIRIES = {2024: (date(2024, 12, 27), date(2025, 3, 21)), 2025: (date(2025, 5, 16), date(2025, 8, 15))}
 NEAR_STRIKES = (*range(5940, 6061, 10), 6400)
 FAR_STRIKES = (5400, 5700, 5800, 5900, 6000, 6100, 6200)
@@ -257,7 +262,7 @@ def _write_universe(root: Path, day: date, spx_quarters: int) -> None:
 def _write_daily(root: Path) -> None:
     """Write the daily files of SPX, VIX and SPY: the sessions, and ten weekdays before each stretch."""
     spx, vix, spy = [], [], []
-    for stretch in (THANKSGIVING, EASTER):
+    for stretch in STRETCHES:
         history = [day for back in range(20, 0, -1) if (day := stretch[0] - timedelta(days=back)).weekday() < 5]
         for number, day in enumerate([*history, *stretch]):
             session = next((one for one in sessions() if one.day == day), None)

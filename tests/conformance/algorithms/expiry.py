@@ -9,7 +9,7 @@ from AlgorithmImports import *
 
 from probe import Probe
 
-DAYS = ("1125", "1126", "1127", "1129", "1202", "0416", "0417", "0421")
+DAYS = ("1125", "1126", "1127", "1129", "1202", "0416", "0417", "0421", "0307", "0310")
 LEGS = ("P5950:-1", "P6050:-2", "P6040:3", "C5950:-1", "C6050:-2", "C5960:3", "P6400:-1")
 
 
@@ -24,9 +24,25 @@ class ExpiryProbe(Probe):
             self.at(f"{date} 12:59", self.account)
             for minute in ("13:01", "15:30", "16:14", "16:15", "16:16", "23:59"):
                 self.on_tick(f"{date} {minute}", self.account, self.visible)
-        for date in ("11-26", "11-27", "11-28", "11-30", "12-03", "04-17", "04-18", "04-22"):
+        nights = (
+            "11-26",
+            "11-27",
+            "11-28",
+            "11-30",
+            "12-03",
+            "04-17",
+            "04-18",
+            "04-22",
+            "03-08",
+            "03-09",
+            "03-10",
+            "03-11",
+        )
+        for date in nights:
             for minute in ("00:00", "00:59", "01:00", "01:01"):
                 self.on_tick(f"{date} {minute}", self.account, self.visible)
+        for minute in ("01:59", "02:00", "02:30", "03:00"):
+            self.on_tick(f"03-09 {minute}", self.account, self.visible)
 
     def open(self, day: str) -> None:
         for leg in LEGS:
