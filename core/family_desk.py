@@ -139,7 +139,14 @@ class FamilyDesk:
         parts.market.open_session(session)
         holdings = parts.orders.holdings(now)
         is_clean = not holdings.symbols and not parts.orders.working() and not parts.books.is_locked(BOOK)
+        if session.day in parts.settings.resume_dates:
+            parts.monitor.resume()
         parts.monitor.session_opened(session.day, is_clean=is_clean)
+        foreign = parts.orders.foreign()
+        if foreign:
+            shares = ", ".join(f"{qty} {symbol}" for symbol, qty in foreign.items())
+            text = f"{shares} in the account are not this book's: they are left alone, and nothing is opened."
+            self._alert("CRITICAL", Reason.BREAK_FOREIGN.value, text, snapshot)
 
     def _check(self, snapshot: MarketSnapshot) -> tuple[Note, ...]:
         parts, session, now = self._parts, snapshot.session, snapshot.time

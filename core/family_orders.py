@@ -210,7 +210,7 @@ class FamilyOrders:
         now = snapshot.time
         purpose = Purpose.OPEN if intent.kind is IntentKind.OPEN else Purpose.ADD
         if purpose is Purpose.OPEN:
-            self._state.plan(intent, now)
+            self._state.plan(intent, now, offered_s=self._settings.open_timeout_s)
         else:
             self._state.drive(intent.trade, Trigger.ADJUST_DUE, now)
         self._gateway.begin(

@@ -77,4 +77,6 @@ class Monitor(Protocol):
     def statistics(self, breaches: Mapping[str, int]) -> Iterator[tuple[str, str]]:
         """Yield name and state of every principle; breaches counts those of the run."""
 
+    def resume(self) -> None: ...
+
     def session_opened(self, day: date, *, is_clean: bool) -> bool: ...

@@ -7,6 +7,7 @@ Thresholds are frozen: they stand in the run's header, and nothing moves one whi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import ClassVar
 
@@ -110,6 +111,9 @@ class EtfRotationSettings(Section):
     vix_max_entry_points: float = number(40.0, "index points, above it no entry", "OUR", low=5, high=100)
     orphan_delay_s: int = number(60, "s after O", "OUR", low=0, high=3600)
     unexplained_gap_fraction: float = number(0.45, "of the last close", "OUR", low=0.01, high=1)
+    resume_dates: tuple[date, ...] = choice(
+        (), "OUR: the operator's word, sessions from whose open a halt for P1, P2 or P4 may end"
+    )
     day_trade_rule: DayTradeRule = choice(DayTradeRule.NONE, "OUR: replaced in 2026; count, while brokers phase in")
     day_trade_equity_usd: float = number(25_000.0, "USD, the rule counts below it", "FINRA 4210", low=0, high=1e9)
     signal: SignalSettings = field(default_factory=SignalSettings)

@@ -66,6 +66,7 @@ class StateManager:
         self._strategies: dict[str, StrategyStanding] = {}
         self._parts: dict[str, Remembers] = {}
         self._held: set[str] = set()
+        self._ladders: dict[str, int] = {}
         self._distrust = ""
 
     @property
@@ -114,14 +115,18 @@ class StateManager:
 
     # --------------------------------------------------------------------------------------------------------- trades
 
-    def plan(self, intent: Intent, now: datetime) -> None:
-        """Store the exit plan of a sized intent that has become a trade.  Raises StateError for one without a plan."""
+    def plan(self, intent: Intent, now: datetime, *, offered_s: int | None = None) -> None:
+        """Store the exit plan of a sized intent that has become a trade; offered_s where its opening is not offered for
+        the usual ladder.  Raises StateError for one without a plan.
+        """
         if intent.exit_plan is None:
             self.drive(intent.trade, Trigger.ERROR, now)
             raise StateError(
                 f"{intent.trade}: {intent.strategy} gives no exit plan; such an intent cannot become a trade."
             )
         self._books.attach_plan(intent.trade, intent.exit_plan)
+        if offered_s is not None:
+            self._ladders[intent.trade] = offered_s
 
     def hold(self, trade: str, now: datetime) -> None:
         """Freeze a trade until the operator adopts it: nobody can say how it is to be left, or whether it is ours."""
@@ -218,10 +223,14 @@ class StateManager:
         if state is trade.state and state in (TradeState.ENTERING, TradeState.ADJUSTING):
             return now + timedelta(seconds=settings.entering_extra_s)
         seconds = {
-            TradeState.ENTERING: _ENTRY_STEPS * self._orders.ladder_step_s + settings.entering_extra_s,
+            TradeState.ENTERING: self._ladder_s(trade) + settings.entering_extra_s,
             TradeState.ADJUSTING: settings.adjusting_min * 60,
         }.get(state, settings.exiting_alert_min * 60)
         return now + timedelta(seconds=seconds)
+
+    def _ladder_s(self, trade: Trade) -> int:
+        """Return how long a trade's opening is offered; for one of an earlier process the usual ladder."""
+        return self._ladders.pop(trade.id, _ENTRY_STEPS * self._orders.ladder_step_s)
 
     def _repaired_by(self, trigger: Trigger, now: datetime) -> datetime:
         """Seconds of market count: what is left of them at the close goes on at the next open."""

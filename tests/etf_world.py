@@ -210,9 +210,10 @@ class FateBroker:
         if placed.status.is_final:
             return
         fate = self.cancel_fates.pop(0) if self.cancel_fates else "confirm"
-        if fate == "fill":
-            self.fill(placed, placed.left, -(placed.request.net_cash or 0.0))
-        elif fate == "confirm":
+        limit, bar = -(placed.request.net_cash or 0.0), self.market.bar(placed.symbol)
+        if fate == "fill" and bar is not None and bar.low < limit:
+            self.fill(placed, placed.left, limit)
+        elif fate in ("confirm", "fill"):
             placed.status = OrderStatus.CANCELLED
             self.post(placed, OrderStatus.CANCELLED)
 

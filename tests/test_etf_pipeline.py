@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from core.family import Standing
 from tests.etf_world import DAY, EtfWorld, on
 
 UP, DOWN = "0.80", "0.20"
@@ -37,6 +38,12 @@ def test_etf_s01_the_second_bar_opens_the_single_share_by_a_limit() -> None:
     assert world.orders() == [("10:06", "OPEN", "QQQ", 59, 500.50)]
     assert world.fills() == [("10:07", "QQQ", 59)]
     assert clean(world)
+
+
+def test_an_opening_is_settled_a_minute_after_its_one_minute_has_passed() -> None:
+    world = EtfWorld(TRIPLE).run("10:06")
+    entering = [record for record in world.records("TRADE_STATE") if record["to"] == "ENTERING"]
+    assert [record["deadline"] for record in entering] == ["2025-10-28T14:08:00.000000Z"]
 
 
 def test_etf_s02_the_triple_share() -> None:
@@ -213,6 +220,18 @@ def test_etf_s16_without_an_auction_a_holding_that_cannot_be_sold_is_a_breach_an
     assert world.orders()[-1][1] == "OPEN"
 
 
+@pytest.mark.parametrize(("word", "opened_on"), [("", []), ("2025-10-30", ["2025-10-30"])])
+def test_a_halt_for_a_short_waits_for_the_operators_word(word: str, opened_on: list[str]) -> None:
+    """A clean session alone releases P3 and P5; P1, P2 and P4 say that nobody knows what happened."""
+    world = EtfWorld(TRIPLE, end=date(2025, 10, 30), settings={"etf_rotation.resume_dates": word})
+    world.run("10:00")
+    short = Standing(cash_u6=world.books.cash_u6, quantities={"QQQ": -5})
+    world.family._parts.monitor.check(short, DAY)
+    world.next_session().next_session().run("10:10")
+    assert sorted({record["time"][:10] for record in world.records("ORDER_INTENT")}) == opened_on
+    assert world.signals()["10:00"][1] == ("BOOK_HALTED" if not word else "SIGNAL_WARMING_UP")
+
+
 def test_etf_s17_a_close_whose_fill_is_lost_is_not_sold_twice_and_is_booked_from_the_query() -> None:
     world = EtfWorld("10:05=0.80 10:19=0.68")
     world.broker.fates = ["lost"]
@@ -247,6 +266,8 @@ def test_etf_s19_shares_that_nobody_can_explain_are_left_alone_and_lock_the_fami
     assert world.orders() == []
     assert world.broker.held == {"QQQ": 100}
     assert ("10:06", "lifecycle", "BREAK_FOREIGN") in world.refusals()
+    told = [record for record in world.records("ALERT") if record["code"] == "BREAK_FOREIGN"]
+    assert [(record["severity"], record["text"][:7]) for record in told] == [("CRITICAL", "100 QQQ")]
 
 
 def test_etf_s20_three_bars_without_a_number_hold_and_the_fourth_leaves() -> None:
