@@ -229,11 +229,9 @@ class OrderGateway:
         child = parent.working
         if parent.stopping or parent.was_rejected:
             return
-        if child is not None:
-            if child.state in (OrderState.UNRESOLVED, OrderState.CANCEL_PENDING) or child.lacks_fills:
-                return
-            if now < parent.next_step_at and now < parent.ladder_end:
-                return
+        waits = (OrderState.UNRESOLVED, OrderState.CANCEL_PENDING)
+        if child is not None and (child.state in waits or child.lacks_fills):
+            return
         if now >= parent.ladder_end and parent.ends_by_itself:
             self._end_ladder(parent, now)
             return

@@ -342,6 +342,22 @@ def test_a_short_without_a_price_does_not_hold_up_the_other_short(desk: OrderDes
     assert trade.state is TradeState.CLOSED
 
 
+def test_what_is_left_of_a_leg_at_the_price_already_at_work_is_left_alone(desk: OrderDesk) -> None:
+    trade = desk.opened(units=2)
+    desk.silence(LP)  # so it goes leg by leg, shorts first
+    desk.leave_by(trade, Ladder.FLATTEN, Reason.EXIT_RISK)
+    desk.run(6)
+    at_work, sent = desk.broker.last, len(desk.broker.orders)
+    assert [leg.qty for leg in at_work.request.legs] == [2]
+    desk.broker.fill(units=1)
+    desk.step()  # what is wanted now is one contract, and that is what is left at work
+    assert len(desk.broker.orders) == sent
+    assert at_work.cancels == 0
+    desk.broker.fill()
+    desk.step()
+    assert len(desk.broker.orders) == sent + 1  # the next leg
+
+
 def test_a_calm_exit_waits_some_seconds_after_a_fill_and_an_urgent_one_does_not(desk: OrderDesk) -> None:
     trade = desk.enter()
     desk.broker.fill()

@@ -225,6 +225,24 @@ def test_a_repair_ends_when_the_cover_comes_by_itself(desk: OrderDesk) -> None:
     assert desk.audited() == []
 
 
+def test_og_p1_a_repair_never_meets_the_rest_of_its_own_opening_and_comes_when_that_has_ended(desk: OrderDesk) -> None:
+    """The one exception of OG-P1: the rest still sells what would be bought back, and its cancel is not heard."""
+    desk.broker.hears_cancels = False
+    desk.enter(units=2)
+    desk.step(lambda: desk.broker.fill(legs=[SP], units=1))
+    desk.run(2)
+    assert desk.orders(Purpose.REPAIR) == []
+    assert desk.refusals() == []  # it is not even tried
+    assert desk.broker.last.cancels >= 2  # it is asked for again in every minute
+    desk.broker.hears_cancels = True
+    desk.broker.confirm_cancel()
+    desk.run(2)
+    (repair,) = desk.orders(Purpose.REPAIR)
+    assert desk.legs_of(repair) == {SP: 1}
+    assert desk.books.uncovered_shorts == ()
+    assert desk.broker.positions() == {}
+
+
 def test_a_repair_that_leaves_nothing_ends_no_trade_whose_opening_may_still_fill(desk: OrderDesk) -> None:
     trade = desk.enter()
     opening = desk.broker.last

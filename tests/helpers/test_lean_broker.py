@@ -1,0 +1,63 @@
+"""The broker side of the LEAN edge, on the engine's own tickets: a cancel that was lost on its way is sent again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.broker import SimulatedBroker
+from engine.enums import OrderStatus
+from tests.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    """A Friday on which the first offer (10:30) waits."""
+    return World(prepare=lambda world: world.condor(mid=2.70, half=0.40)).run("10:30")
+
+
+def tickets_of(world: World) -> list[Any]:
+    (child,) = world.parts.gateway.working_children()
+    broker: Any = world.parts.broker
+    tickets: list[Any] = broker._known_tickets(child.id)
+    assert len(tickets) == 4
+    return tickets
+
+
+def cancel(world: World, order: str) -> None:
+    """Cancel, and let the engine work it off."""
+    world.parts.broker.cancel(order)
+    world.host.engine.transactions.process_pending()
+
+
+def test_one_cancel_takes_the_whole_group_off(world: World) -> None:
+    tickets = tickets_of(world)
+    cancel(world, tickets[0].tag)
+    assert {ticket.status for ticket in tickets} == {OrderStatus.CANCELED}
+    assert [ticket.cancel_request is not None for ticket in tickets] == [True, False, False, False]
+
+
+def test_a_cancel_that_was_lost_is_carried_by_the_next_leg(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    tickets = tickets_of(world)
+    with monkeypatch.context() as while_lost:
+        while_lost.setattr(SimulatedBroker, "cancel", lambda _self, _order: True)
+        cancel(world, tickets[0].tag)
+        cancel(world, tickets[0].tag)
+    assert {ticket.status for ticket in tickets} <= {OrderStatus.SUBMITTED, OrderStatus.CANCEL_PENDING}
+    cancel(world, tickets[0].tag)
+    assert {ticket.status for ticket in tickets} == {OrderStatus.CANCELED}
+    assert [ticket.cancel_request is not None for ticket in tickets] == [True, True, True, False]
+
+
+def test_a_cancel_of_what_has_ended_asks_nothing(world: World) -> None:
+    tickets = tickets_of(world)
+    cancel(world, tickets[0].tag)
+    cancel(world, tickets[0].tag)
+    assert [ticket.cancel_request is not None for ticket in tickets] == [True, False, False, False]
+
+
+def test_an_order_that_nobody_sent_is_not_known_and_cannot_be_cancelled(world: World) -> None:
+    assert world.parts.broker.find("00000000|friday_0dte-20250905-9|OPEN|1") is None
+    world.parts.broker.cancel("00000000|friday_0dte-20250905-9|OPEN|1")
+    assert len(world.parts.gateway.working_children()) == 1
