@@ -1,8 +1,9 @@
 """What a step leaves in the ledger besides decisions and orders: the session, VIX, marks, the broker's statements,
 states, health.
 
-MARK is written in each step while anything is held or works, else at open and close; the broker's statement at the
-start, after the fills or expiries of a step are all folded, and at open and close.
+MARK is written in each step while anything is held or works, also of what did at the beginning of its minute, else at
+open and close; the broker's statement at the start, after the fills or expiries of a step are all folded, and at open
+and close.
 """
 
 from __future__ import annotations
@@ -73,6 +74,9 @@ class Recorder:
         self.anchor: tuple[int, str] | None = None
         """Line and hash of the ledger's head at the last close."""
         self.contracts: Callable[[], Mapping[str, str]] = dict
+        self.at_work: Callable[[], Iterable[str]] = tuple
+        self.lately_in_play: frozenset[str] = frozenset()
+        """Symbols that were held or at work when the last step ended: the minute since then is theirs to be marked."""
 
     # --------------------------------------------------------------------------------------------------------- header
 
@@ -148,7 +152,7 @@ class Recorder:
         self._phase = None
         self._vix = None
         self._marked_open = False
-        self.statement(now)
+        self._stated_movements = -1  # the broker's words follow once this step has folded what was settled in the night
 
     def close_session(self, snapshot: MarketSnapshot, session: Session) -> None:
         now = snapshot.time
@@ -182,11 +186,11 @@ class Recorder:
         if phase is not self._phase:
             self._phase = phase
             self._ledger.append(Kind.PHASE, "", snapshot.time, phase=phase.value)
-        busy = phase.market_open and bool(self._books.open_trades())
+        trades = phase.market_open and bool(self._books.open_trades())
+        has_bars = phase.market_open and snapshot.time > session.open
         assert snapshot.vix is not None
-        self._vix_record(snapshot.vix, snapshot.time, always=busy)
-        at_open = phase.market_open and not self._marked_open and snapshot.time > session.open
-        if busy or at_open:
+        self._vix_record(snapshot.vix, snapshot.time, always=trades)
+        if has_bars and (trades or self._in_play() or self.lately_in_play or not self._marked_open):
             self._mark(snapshot)
             self._marked_open = True
 
@@ -210,7 +214,7 @@ class Recorder:
         if snapshot.equity.usd is None:
             return
         margin = self._margin.usage(snapshot, self._books)
-        symbols = [symbol for symbol, qty in self._books.positions().items() if qty]
+        symbols = sorted(self._in_play() | self.lately_in_play)
         px = {symbol: _px(snapshot.quote(symbol), snapshot.price(symbol)) for symbol in symbols}
         for underlying in sorted({self._books.instrument(symbol).underlying for symbol in symbols}):
             bar = snapshot.bars.get(underlying)
@@ -229,6 +233,9 @@ class Recorder:
             t_loss_u6=to_u6(margin.t_loss_usd),
             c_loss_u6=to_u6(margin.c_loss_usd),
         )
+
+    def _in_play(self) -> frozenset[str]:
+        return frozenset(self._books.positions()).union(self.at_work())
 
     def causes(self, snapshot: MarketSnapshot) -> tuple[Cause, ...]:
         """Return the causes that follow from our own valuation and from the feed."""
@@ -265,9 +272,10 @@ class Recorder:
         self._ledger.append(Kind.FUNNEL, strategy, now, strategy=strategy, date=day, counts=dict(counts))
 
     def after_step(self, snapshot: MarketSnapshot) -> None:
-        """State the broker's holdings when fills or expiries were folded; save the state when something changed."""
+        """State the broker's holdings at the open and when fills or expiries were folded; save what has changed."""
         if self._books.movements != self._stated_movements:
             self.statement(snapshot.time)
+        self.lately_in_play = self._in_play()
         self.save_state(snapshot.time)
 
     def save_state(self, now: datetime) -> None:
@@ -280,10 +288,11 @@ class Recorder:
     # ----------------------------------------------------------------------------------------------------- statements
 
     def statement(self, now: datetime) -> None:
-        """Write the broker's own words: cash, equity, and the holdings read by direct key over our list."""
+        """Write the broker's own words: cash, equity, and holdings, read by direct key over our list and its own."""
         self._stated_movements = self._books.movements
         account: Account = self._broker.account()
-        held = {symbol: self._broker.position(symbol) for symbol in sorted(self._books.positions())}
+        known = {*self._books.positions(), *self._broker.positions()}
+        held = {symbol: self._broker.position(symbol) for symbol in known}
         orders = sorted(order.order for order in self._broker.open_orders())
         self._ledger.append(
             Kind.BROKER_STATEMENT,

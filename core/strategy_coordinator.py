@@ -160,6 +160,10 @@ class StrategyCoordinator:
         is_new = last is None or last.minute != now.minute or now - last >= _MINUTE
         return is_new and self._parts.clock.phase(now) is not None
 
+    def rests_until(self, now: datetime) -> datetime:
+        """Return the first moment from now on in which a step may be due."""
+        return self._parts.clock.next_start(now)
+
     # ------------------------------------------------------------------------------------------------------- the step
 
     def step(self, now: datetime) -> None:
@@ -232,7 +236,8 @@ class StrategyCoordinator:
     def _watched(self) -> Iterable[Instrument]:
         parts = self._parts
         held = {symbol for symbol, qty in parts.books.positions().items() if qty}
-        wanted = {symbol: parts.books.instrument(symbol) for symbol in held.union(parts.gateway.symbols_at_work())}
+        symbols = held.union(parts.gateway.symbols_at_work(), parts.recorder.lately_in_play)
+        wanted = {symbol: parts.books.instrument(symbol) for symbol in symbols}
         if parts.family is not None:
             wanted = {**{item.symbol: item for item in parts.family.instruments}, **wanted}
         return [wanted[symbol] for symbol in sorted(wanted)]
