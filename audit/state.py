@@ -160,6 +160,10 @@ class State:
         self.limits.take(record["settings"])
         if self.header is not None:
             self.header = record
+            # The line that said it was sent may have died with the process; the intent is made durable before.
+            for order in self.orders.values():
+                if order.sent_us < 0 and not order.is_final:
+                    self._mark_sent(order, order.us, order.seq)
             return
         self.header = record
         self._begin_day(self.now)
@@ -302,7 +306,10 @@ class State:
         self.before = order is not None and order.sent_us >= 0
         if order is None or order.sent_us >= 0:
             return
-        order.sent_us, order.sent_seq = self.now, self.seq
+        self._mark_sent(order, self.now, self.seq)
+
+    def _mark_sent(self, order: Order, us: int, seq: int) -> None:
+        order.sent_us, order.sent_seq = us, seq
         if not order.is_final:
             self.working[order.id] = order
         intent = self.intents.get(order.intent)
@@ -310,7 +317,7 @@ class State:
             intent.sent += 1
         trade = self.trades.get(order.trade)
         if trade is not None and trade.first_sent_us < 0:
-            trade.first_sent_us = self.now
+            trade.first_sent_us = us
 
     def _order_outcome(self, record: Record) -> None:
         order = self.orders.get(record["order"])

@@ -54,13 +54,13 @@ def pool(seed: int, world: str = "any") -> tuple[Record, ...]:
     """Return one of the clean runs that are damaged: by default one session, the last of a week or a half day.
 
     Worlds: friday and options trade each Friday; refusing never does; expiry keeps bidless longs; long holds puts to 21
-    days; split and half day as they say; dense writes a signal in each minute.
+    days; split and half day as they say; pair has two sessions; dense writes a signal in each minute.
     """
     rng = random.Random(seed * 13 + len(world))
     monday = date(2021, 1, 4) + timedelta(days=7 * rng.randrange(250))
     half = rng.choice(HALF_DAYS)
     start = half if world == "half day" or (world == "any" and seed % 2) else _last_of_week(monday)
-    if world in ("expiry", "split", "long"):
+    if world in ("expiry", "split", "long", "pair"):
         start = session_before(start).day
     made: dict[str, dict[str, object]] = {
         "friday": {"friday_plan": "trade"},
@@ -69,6 +69,7 @@ def pool(seed: int, world: str = "any") -> tuple[Record, ...]:
         "expiry": {"sessions": 3, "friday_plan": "bidless", "books": ("friday_0dte", "etf_rotation")},
         "long": {"sessions": 9, "books": ("lt112",), "long_dte": (22, 28), "mode": "BACKTEST"},
         "split": {"sessions": 4, "holdings": [("IWM", 75)], "action_rate": 0.9, "books": ("etf_rotation",)},
+        "pair": {"sessions": 2, "books": ("etf_rotation",)},
         "dense": {"books": ("etf_rotation",), "stride": 1},
     }
     options = {"sessions": 1, "stride": 4} | made.get(world, {})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from audit.contracts import contract
-from audit.times import SECOND, utc_text
+from audit.exchange_days import session_after
+from audit.times import MINUTE, SECOND, utc_text
 from tests.audit.chaining import Record
 from tests.audit.damage import Ledger
 from tests.audit.planting.registry import plants
@@ -75,13 +76,12 @@ def _no_wing(ledger: Ledger) -> list[bytes] | None:
     return ledger.settled_lines()
 
 
-@plants("21-DTE kept", 53, "long")
-def _kept(ledger: Ledger) -> list[bytes] | None:
+def _exit_of_21_dte(ledger: Ledger) -> list[int]:
+    """Return the places of all that a trade does once it has come to its last day."""
     place = ledger.pick("INTENT", lambda record: record.get("reason") == "EXIT_DTE")
     if place is None:
-        return None
-    record = ledger.records[place]
-    trade = record["trade"]
+        return []
+    trade = ledger.records[place]["trade"]
     orders = {
         item["order"]
         for item in ledger.records
@@ -92,7 +92,37 @@ def _kept(ledger: Ledger) -> list[bytes] | None:
         later = item.get("trade") == trade and (item.get("purpose") == "CLOSE" or at >= place - 1)
         return later or item.get("order") in orders or str(item.get("intent", "")).startswith(f"{trade}|CLOSE")
 
-    ledger.remove(at for at, item in enumerate(ledger.records) if belongs(at, item))
+    return [at for at, item in enumerate(ledger.records) if belongs(at, item)]
+
+
+@plants("21-DTE kept", 53, "long")
+def _kept(ledger: Ledger) -> list[bytes] | None:
+    places = _exit_of_21_dte(ledger)
+    if not places:
+        return None
+    ledger.remove(places)
+    return ledger.settled_lines()
+
+
+@plants("21-DTE kept for a night", 53, "long")
+def _kept_for_a_night(ledger: Ledger) -> list[bytes] | None:
+    """The trade leaves in the next session: the days after know nothing of it."""
+    places = _exit_of_21_dte(ledger)
+    session = ledger.session(places[0]) if places else None
+    if session is None:
+        return None
+    moved = [ledger.records[place] for place in places]
+    ledger.remove(places)
+    us = session_after(session.day).open_us + 40 * MINUTE
+    at = ledger.after_time(us)
+    if at == len(ledger.records) - 1:
+        return None
+    for record in moved:
+        record["time"] = utc_text(us)
+        for name in ("exec_time", "deadline"):
+            if name in record:
+                record[name] = utc_text(us if name == "exec_time" else us + 5 * MINUTE)
+    ledger.insert(at, moved)
     return ledger.settled_lines()
 
 

@@ -225,7 +225,8 @@ def _loose(ledger: Ledger) -> list[bytes] | None:
 
 def _children(ledger: Ledger, wanted: int) -> list[bytes] | None:
     """Give an intent more orders, each cancelled at once, before its own."""
-    place = ledger.pick("ORDER_INTENT")
+    sent = {record["order"] for record in ledger.records if record["kind"] == "ORDER_SENT"}
+    place = ledger.pick("ORDER_INTENT", lambda record: record["order"] in sent)
     if place is None:
         return None
     record = ledger.records[place]

@@ -41,7 +41,7 @@ def _flows_since(ledger: Ledger, place: int) -> int:
     return total
 
 
-def _second_holding(ledger: Ledger, same_side: bool) -> list[bytes] | None:
+def _second_holding(ledger: Ledger, same_side: bool, fills: bool = True) -> list[bytes] | None:
     positions = ledger.held()
     found = [
         place for place, record in enumerate(ledger.records)
@@ -57,10 +57,12 @@ def _second_holding(ledger: Ledger, same_side: bool) -> list[bytes] | None:
         if symbol != held and ((symbol in LONG) == (held in LONG)) == same_side
     )
     us, price, qty = ledger.us(place), ledger.quote(other, place), ledger.rng.randrange(1, 50)
+    trade = "etf_rotation-other-1"
     rows = ledger.attempt(
-        us, "etf_rotation", "etf_rotation-other-1", "OPEN", {other: qty}, limit=-price * 2, price=price
+        us, "etf_rotation", trade, "OPEN", {other: qty}, limit=-price * 2, price=price if fills else None
     )
-    rows += ledger.attempt(us, "etf_rotation", "etf_rotation-other-1", "CLOSE", {other: -qty}, price=price, number=2)
+    if fills:
+        rows += ledger.attempt(us, "etf_rotation", trade, "CLOSE", {other: -qty}, price=price, number=2)
     ledger.insert(place + 1, rows)
     return ledger.settled_lines()
 
@@ -73,6 +75,16 @@ def _opposing(ledger: Ledger) -> list[bytes] | None:
 @plants("second same-side symbol", 42)
 def _same_side(ledger: Ledger) -> list[bytes] | None:
     return _second_holding(ledger, same_side=True)
+
+
+@plants("opposing order, cancelled", 41)
+def _opposing_order(ledger: Ledger) -> list[bytes] | None:
+    return _second_holding(ledger, same_side=False, fills=False)
+
+
+@plants("second same-side order, cancelled", 42)
+def _same_side_order(ledger: Ledger) -> list[bytes] | None:
+    return _second_holding(ledger, same_side=True, fills=False)
 
 
 @plants("second open in bar", 43)
@@ -102,8 +114,8 @@ def short_by_one(ledger: Ledger) -> list[bytes] | None:
     return ledger.settled_lines()
 
 
-def _keep_one(ledger: Ledger, half_day: bool) -> list[bytes] | None:
-    """The last sale of a session leaves one share."""
+def _last_sales(ledger: Ledger, half_day: bool) -> list[int]:
+    """Return the places of the sales that leave the book flat for the night, one a session."""
     positions = ledger.held()
     last: dict[str, int] = {}
     for place, record in enumerate(ledger.records):
@@ -118,11 +130,35 @@ def _keep_one(ledger: Ledger, half_day: bool) -> list[bytes] | None:
                 last[session.day.isoformat()] = place
             else:
                 last.pop(session.day.isoformat(), None)
-    if not last:
+    return sorted(last.values())
+
+
+def _keep_one(ledger: Ledger, half_day: bool) -> list[bytes] | None:
+    """The last sale of a session leaves one share."""
+    found = _last_sales(ledger, half_day)
+    if not found:
         return None
-    record = ledger.records[ledger.rng.choice(sorted(last.values()))]
-    record["qty"] += 1
+    ledger.records[ledger.rng.choice(found)]["qty"] += 1
     return ledger.settled_lines()
+
+
+@plants("1 share sold in the morning", 45, "pair")
+def _one_night(ledger: Ledger) -> list[bytes] | None:
+    """One share is left in the evening and sold after the next open: at the end nothing is to be seen of it."""
+    for place in _last_sales(ledger, half_day=False):
+        record, evening = ledger.records[place], ledger.session(place)
+        assert evening is not None
+        after = ledger.after_time(evening.close_us + MINUTE, place)
+        morning = ledger.first("MARK", lambda item: True, after)
+        if morning is None:
+            continue
+        symbol, us = record["symbol"], ledger.us(morning)
+        record["qty"] += 1
+        rows = ledger.attempt(us, record["book"], record["trade"], "CLOSE", {symbol: -1}, number=70,
+                              price=ledger.quote(symbol, morning))  # fmt: skip
+        ledger.insert(morning + 1, rows)
+        return ledger.settled_lines()
+    return None
 
 
 @plants("1 share overnight", 45)

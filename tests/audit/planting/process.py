@@ -100,7 +100,12 @@ def _no_halt(ledger: Ledger) -> list[bytes] | None:
 
 
 def _entry_verdict(ledger: Ledger) -> int | None:
-    return ledger.pick("VERDICT", lambda record: record["allowed"] and "greeks_s" in record["ages"])
+    return ledger.pick("VERDICT", lambda record: record["allowed"] and _opens_options(ledger, record))
+
+
+def _opens_options(ledger: Ledger, record: Record) -> bool:
+    intent = ledger.intent_of(record) if "intent" in record else None
+    return intent is not None and intent["purpose"] == "OPEN" and "right" in intent["legs"][0]
 
 
 @plants("entry without VIX", 58, "options")
