@@ -99,6 +99,7 @@ class FamilyDesk:
         self._auction_decided = False
         self._halted_before_auction: set[str] = set()
         self._is_bounded = False
+        self._is_verified = False
         self._closed = False
         self._missing: tuple[str, ...] = ()
 
@@ -134,7 +135,7 @@ class FamilyDesk:
         parts, session, now = self._parts, snapshot.session, snapshot.time
         self._session = session
         self._trail, self._health = Trail(), parts.make_health()
-        self._auction_decided, self._closed, self._is_bounded = False, False, False
+        self._auction_decided, self._closed, self._is_bounded, self._is_verified = False, False, False, False
         self._halted_before_auction = set()
         parts.market.open_session(session)
         holdings = parts.orders.holdings(now)
@@ -173,9 +174,19 @@ class FamilyDesk:
         bar.outcome = bar.decision.reason.value
         self._record(reading, bar.decision, snapshot)
         self._tell_missing(snapshot)
+        self._verify(snapshot)
         if snapshot.phase.market_open and self._may_act():
             self._auction(bar, snapshot)
             self._clear_the_way(bar, snapshot)
+
+    def _verify(self, snapshot: MarketSnapshot) -> None:
+        """Shortly before the close everything should be gone; what is not is told once, while it can still be sold."""
+        left = self._parts.orders.quantities()
+        if gate_of(snapshot.phase) is not GateState.VERIFY or self._is_verified or not left:
+            return
+        self._is_verified = True
+        shares = ", ".join(f"{qty} {symbol}" for symbol, qty in left.items())
+        self._alert("CRITICAL", "RESIDUAL", f"{shares} are still held shortly before the close.", snapshot)
 
     def _read(self, minute: SignalBar | MissingBar) -> Reading:
         reading = self._parts.signal.update(minute)
