@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("tools.commands.explain", "Say why a run traded, and why it did not."),
     "audit": ("tools.commands.audit", "Judge a run from its ledger alone."),
     "integrity": ("tools.commands.integrity", "Run the ETF book against hostile signals and a faulty broker."),
+    "live": ("tools.commands.live", "Read what a paper or live run has left."),
     "bench": ("tools.commands.bench", "Measure engine, step and ledger on this machine."),
     "doctor": ("tools.commands.doctor", "List what is here and what is missing."),
     "test": ("tools.commands.test", "Run the test suite; further arguments go to pytest."),

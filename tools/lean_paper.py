@@ -17,6 +17,7 @@ from core.ledger_kinds import Kind
 from core.ledger_reader import replay_ledger
 from core.state_slots import SlotStore
 from tools.errors import BulkheadUsageError
+from tools.ledger_chunks import join_chunks
 
 ENVIRONMENT = "live-paper"
 _ENGINE = "QuantConnect.Lean.Engine."
@@ -104,11 +105,7 @@ def account_left(store: Path) -> PaperAccount:
     Raises BulkheadUsageError when the folder holds no state, or a position whose identifier nobody has kept.
     """
     folder = _Folder(store)
-    found = SlotStore(folder, "", "", 0).load()
-    if found.body is None:
-        raise BulkheadUsageError(
-            f"{store}: expected the object store of a paper or live run (bulkhead/state-a). Name its folder."
-        )
+    run, state = _newest(folder, store)
     books, bought = Books(), dict[str, tuple[int, int]]()
 
     def fold(kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
@@ -116,8 +113,8 @@ def account_left(store: Path) -> PaperAccount:
         if kind is Kind.FILL:
             _note_entry(bought, fields["symbol"], fields["qty"], fields["price_u6"], books)
 
-    replay_ledger(folder, found.run, fold)
-    known: Mapping[str, str] = found.body.get("contracts", {})
+    replay_ledger(folder, run, fold)
+    known: Mapping[str, str] = state["contracts"]
     held = {symbol: quantity for symbol, quantity in books.positions().items() if quantity}
     unnamed = sorted(held.keys() - known.keys())
     if unnamed:
@@ -126,6 +123,27 @@ def account_left(store: Path) -> PaperAccount:
         )
     holdings = tuple(Holding(symbol, known[symbol], held[symbol], _average(bought, symbol)) for symbol in sorted(held))
     return PaperAccount(books.cash_u6 / 1e6, holdings)
+
+
+def ledger_left(store: Path) -> bytes:
+    """Return the ledger of the newest run in an object store's folder.
+
+    Raises BulkheadUsageError when the folder holds no state, RunFailedError when a chunk of its ledger is missing.
+    """
+    folder = _Folder(store)
+    run, _state = _newest(folder, store)
+    chunks = {key: folder.read(key) or b"" for key in folder.keys(f"bulkhead/{run}/")}
+    return join_chunks(chunks)
+
+
+def _newest(folder: _Folder, named: Path) -> tuple[str, Mapping[str, Any]]:
+    """Return the run of the newest state, and the state."""
+    found = SlotStore(folder, "", "", 0).load()
+    if found.body is None:
+        raise BulkheadUsageError(
+            f"{named}: expected the object store of a paper or live run (bulkhead/state-a). Name its folder."
+        )
+    return found.run, found.body
 
 
 def _note_entry(bought: dict[str, tuple[int, int]], symbol: str, qty: int, price_u6: int, books: Books) -> None:

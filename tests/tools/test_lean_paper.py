@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.paper_run import PaperRun
+from tools import cli
 from tools.errors import BulkheadUsageError
-from tools.lean_paper import Holding, PaperAccount, account_left, paper_configuration
+from tools.lean_paper import Holding, PaperAccount, account_left, ledger_left, paper_configuration
 
 
 @pytest.fixture
@@ -33,9 +36,34 @@ def test_after_the_trade_only_cash_is_left(run: PaperRun) -> None:
     assert account == PaperAccount(run.broker_cash_u6() / 1e6)
 
 
-def test_a_folder_without_a_state_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", [account_left, ledger_left])
+def test_a_folder_without_a_state_is_refused(tmp_path: Path, read: Callable[[Path], object]) -> None:
     with pytest.raises(BulkheadUsageError, match="expected the object store of a paper or live run"):
-        account_left(tmp_path)
+        read(tmp_path)
+
+
+def test_the_command_prints_what_goes_into_lean_json(run: PaperRun, capsys: pytest.CaptureFixture[str]) -> None:
+    run.live_until("10:40").finish()
+    assert cli.main(["live", "account", str(run.store)]) == 0
+    assert json.loads(capsys.readouterr().out) == account_left(run.store).configuration
+
+
+def test_a_ledger_is_taken_out_of_the_store_for_the_auditor(
+    run: PaperRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.live_until("10:40").finish()
+    older = run.store / "bulkhead" / "0000aaaa"
+    older.mkdir()
+    (older / "ledger-00000").write_bytes(b"another run\n")
+    assert cli.main(["live", "ledger", str(run.store), "--out", str(tmp_path / "out")]) == 0
+    lines = (tmp_path / "out" / "ledger.jsonl").read_text().splitlines()
+    assert len(lines) == 1 + json.loads(lines[-1])["seq"]
+    capsys.readouterr()
+    # A run that goes on has no end: the auditor says so, and finds nothing else.
+    assert cli.main(["audit", "verify", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().out
+    assert "0 violations, 0 warnings" in said
+    assert "no RUN_ENDED" in said
 
 
 def test_reading_an_account_changes_nothing_in_the_store(run: PaperRun) -> None:
