@@ -245,6 +245,8 @@ class Feed:
         self.plan: DayPlan | None = None
         # Whether the plan of the day misses a subscription that came or went meanwhile.
         self.is_stale = False
+        # Whether any option of the run has had a trade; most folders hold quotes only, and nobody has to look.
+        self.options_trade = False
         self._option_days: dict[tuple[Symbol, int], OptionDay | None] = {}
 
     def add(self, security: Security) -> None:
@@ -380,6 +382,7 @@ class Feed:
                 plan.data_points += _mark(stream, present, ordinal)
         for group in plan.groups.values():
             plan.data_points += _mark_options(group, present, ordinal)
+            self.options_trade = self.options_trade or bool(group.trades())
         plan.minutes = np.flatnonzero(present).tolist()
         self.plan = plan
         return plan

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.symbols import Symbol
 
 ONE_MINUTE: Final = timedelta(minutes=1)
+PRICE_DIGITS: Final = 8
 
 
 class Bar:
@@ -115,19 +116,19 @@ class QuoteBar(BaseData):
 
     @property
     def open(self) -> float:
-        return _middle(self.bid.open if self.bid else 0.0, self.ask.open if self.ask else 0.0)
+        return middle(self.bid.open if self.bid else 0.0, self.ask.open if self.ask else 0.0)
 
     @property
     def high(self) -> float:
-        return _middle(self.bid.high if self.bid else 0.0, self.ask.high if self.ask else 0.0)
+        return middle(self.bid.high if self.bid else 0.0, self.ask.high if self.ask else 0.0)
 
     @property
     def low(self) -> float:
-        return _middle(self.bid.low if self.bid else 0.0, self.ask.low if self.ask else 0.0)
+        return middle(self.bid.low if self.bid else 0.0, self.ask.low if self.ask else 0.0)
 
     @property
     def close(self) -> float:
-        return _middle(self.bid.close if self.bid else 0.0, self.ask.close if self.ask else 0.0)
+        return middle(self.bid.close if self.bid else 0.0, self.ask.close if self.ask else 0.0)
 
     @property
     def value(self) -> float:
@@ -219,8 +220,9 @@ def quote_bar(security: Security, columns: QuoteColumns, row: int, ordinal: int,
     return QuoteBar(start, security.symbol, bid, bid_size, ask, ask_size, ONE_MINUTE, repeated)
 
 
-def _middle(bid: float, ask: float) -> float:
-    return (bid + ask) / 2 if bid and ask else bid + ask
+def middle(bid: float, ask: float) -> float:
+    """Return the middle of a quote as LEAN's decimals give it: (0.1 + 0.2) / 2 is 0.15, not 0.15000000000000002."""
+    return round((bid + ask) / 2, PRICE_DIGITS) if bid and ask else bid + ask
 
 
 def _side(values: list[float], first: int) -> Bar | None:

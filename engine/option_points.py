@@ -33,7 +33,7 @@ def points_of_group(group: OptionGroup, last: int) -> int:
         first = max(opened, first_minute_of(member, group.ordinal))
         if group.fill_forward:
             points += _filled(group, member, first, close)
-        elif day is not None and is_whole_day and first == opened:
+        elif day is not None and is_whole_day and first == opened and _is_inside(day, member.symbol, first, close):
             whole.append(member.symbol)  # counted without being parsed
         elif day is not None:
             quotes = day.quote(member.symbol)
@@ -41,6 +41,12 @@ def points_of_group(group: OptionGroup, last: int) -> int:
         if day is not None and day.has_more:
             points += _more(group, day, member, first, close)
     return points + (sum(day.row_counts(whole)) if day is not None and whole else 0)
+
+
+def _is_inside(day: OptionDay, symbol: Symbol, first: int, close: int) -> bool:
+    """Whether all quotes of a contract lie within the session; real files go on after it."""
+    span = day.minute_span(symbol)
+    return span is None or (first <= span[0] and span[1] <= close)
 
 
 def _filled(group: OptionGroup, member: Security, first: int, close: int) -> int:

@@ -12,6 +12,7 @@ from engine.clock import EngineClock
 from engine.columns import Floats, QuoteColumns, SymbolProperties, TradeColumns
 from engine.enums import OptionRight, OptionStyle, SecurityType, SettlementType
 from engine.exchange import ExchangeClock
+from engine.market_bars import PRICE_DIGITS, middle
 from engine.models.expiry import DefaultOptionAssignmentModel, OptionAssignmentModel, exercise_settlement
 from engine.models.ticks import price_increment
 from engine.securities import Security, last_number
@@ -107,6 +108,14 @@ class Option(Security):
     def is_auto_exercised(self, underlying_price: float) -> bool:
         return self.get_intrinsic_value(underlying_price) >= 0.01
 
+    def last_traded_price(self) -> float:
+        """Return the close of the last row in the newest file of trades, also of one after the session; 0 without."""
+        self.catch_up()
+        ordinal = -1 if self._last_trade is None else self._last_trade[2]
+        day = self._feed.option_day(self.symbol.canonical, ordinal) if ordinal >= 0 else None
+        columns = None if day is None else day.trade(self.symbol)
+        return 0.0 if columns is None or not len(columns) else float(columns.values.item(len(columns) - 1, 3))
+
     def _first_of_interest(self, first: int) -> int:
         """LEAN drops an option's bars as long as its underlying has had none: the contract keeps a price of 0."""
         if self.underlying is None:
@@ -141,10 +150,10 @@ class Option(Security):
         ].tolist()
         if bid > 0 and ask > 0:  # NaN compares false
             self._bid_price, self._ask_price = bid, ask
-            self._price = self._close = (bid + ask) / 2
-            self._open = (bid_open + ask_open) / 2 if bid_open > 0 and ask_open > 0 else self._open
-            self._high = (bid_high + ask_high) / 2 if bid_high > 0 and ask_high > 0 else self._high
-            self._low = (bid_low + ask_low) / 2 if bid_low > 0 and ask_low > 0 else self._low
+            self._price = self._close = middle(bid, ask)
+            self._open = middle(bid_open, ask_open) if bid_open > 0 and ask_open > 0 else self._open
+            self._high = middle(bid_high, ask_high) if bid_high > 0 and ask_high > 0 else self._high
+            self._low = middle(bid_low, ask_low) if bid_low > 0 and ask_low > 0 else self._low
             self._bid_size = bid_size or self._bid_size
             self._ask_size = ask_size or self._ask_size
             return
@@ -162,6 +171,6 @@ def _last_middle(values: Floats, field: int, first: int, row: int) -> float:
     """Return the newest middle of bid and ask that is a number; with one side alone, that side (LEAN's QuoteBar)."""
     bid = np.nan_to_num(values[first : row + 1, field])
     ask = np.nan_to_num(values[first : row + 1, field + 5])
-    middle = np.where((bid != 0) & (ask != 0), (bid + ask) / 2, bid + ask)
-    found = np.flatnonzero(middle)
-    return float(middle[found[-1]]) if len(found) else 0.0
+    middles = np.where((bid != 0) & (ask != 0), np.round((bid + ask) / 2, PRICE_DIGITS), bid + ask)
+    found = np.flatnonzero(middles)
+    return float(middles[found[-1]]) if len(found) else 0.0

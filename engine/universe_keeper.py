@@ -199,11 +199,8 @@ class UniverseKeeper:
 
     def _delisting(self, option: Option, utc: datetime, kind: DelistingType) -> Delisting:
         """Make the event; its price is that of the contract's last trade, 0 for one that was only quoted."""
-        local = option.clock.local(utc)
-        session = option.hours.get_previous_trading_day(local).date()
-        day = self._engine.feed.option_day(option.symbol.canonical, session.toordinal())
-        trade = option.last_trade if day is not None and day.has_more else None
-        return Delisting(option.symbol, local, 0.0 if trade is None else trade.close, kind)
+        price = option.last_traded_price() if self._engine.feed.options_trade else 0.0
+        return Delisting(option.symbol, option.clock.local(utc), price, kind)
 
     def take_changes(self) -> SecurityChanges | None:
         """Return, once, what joined and left since the last slice."""

@@ -43,6 +43,7 @@ CASES = (
     _case("trading_day", "filled", fill="on", end="2024-11-26"),
     *(_case("universe", name, filter=name, **_WEEK) for name in ("today", "days", "calls", "puts", "none", "default")),
     *(_case("warm_up", name, how=name, start="2024-11-26") for name in ("days", "sessions", "bars")),
+    _case("resting", "plain", end="2024-11-27"),
     *(_case("replies", name, brokerage=name) for name in ("default", "schwab")),
     *(_case("half_day", name, brokerage=name, start="2024-11-29", end="2024-12-02") for name in ("default", "ib")),
     *(_case("gaps", name, brokerage=name, start="2024-11-26") for name in ("default", "ib")),
@@ -70,6 +71,13 @@ CASES = (
     *(_case("edges", name, fails=name, words="abc", whole="7", part="2.5", **{"a.b.c": "x"},
             end="2024-11-27" if name == "on_splits" else "2024-11-25") for name in _FAILURES),
 )  # fmt: skip
+SAMPLE_CASES = (
+    _case("sample", "week", start="2021-01-04", end="2021-01-11", brokerage="ib"),
+    _case("sample", "week_tastytrade", start="2021-01-04", end="2021-01-11", brokerage="tastytrade"),
+    _case("sample", "june", start="2023-06-26", end="2023-07-05", brokerage="schwab"),
+    _case("sample", "shares", start="2013-10-04", end="2013-10-11", brokerage="ib"),
+)
+"""Cases over LEAN's own sample data, which is not part of this project."""
 QUICK = frozenset({
     "combos-ib", "combos-tastytrade", "equities-ib", "equities-cash", "expiry-null", "expiry-good_friday",
     "margins-ib", "trading_day-sparse", "universe-days", "warm_up-days", "edges-on_data",

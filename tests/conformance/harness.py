@@ -13,6 +13,8 @@ from typing import Any
 from tools.lean_launcher import Installation
 from tools.lean_process import LeanTask, run_task
 
+SAMPLE = "BULKHEAD_LEAN_SAMPLE"
+"""Names LEAN's own sample data folder in the environment."""
 HERE = Path(__file__).resolve().parent
 ALGORITHMS = HERE / "algorithms"
 RECORDED = HERE / "recorded"

@@ -11,9 +11,10 @@ import pytest
 
 import engine.shim.AlgorithmImports as imports
 from engine.lean_members import METHODS, PROPERTIES
-from tests.conformance.cases import CASES
+from tests.conformance.cases import CASES, SAMPLE_CASES
 from tests.conformance.harness import ALGORITHMS, HERE
 
+ALL = (*CASES, *SAMPLE_CASES)
 ROOT = HERE.parent.parent
 EDGE = (ROOT / "main.py", *sorted((ROOT / "helpers").glob("lean_*.py")))
 README = (HERE / "README.md").read_text(encoding="utf-8")
@@ -77,7 +78,7 @@ def rows() -> list[tuple[str, list[str]]]:
 
 def named(pattern: str) -> set[str]:
     stem = pattern.removesuffix("*")
-    return {case.name for case in CASES if case.name == pattern or (stem != pattern and case.name.startswith(stem))}
+    return {case.name for case in ALL if case.name == pattern or (stem != pattern and case.name.startswith(stem))}
 
 
 @pytest.mark.parametrize(("asked", "cases"), rows(), ids=[asked[:40] for asked, _ in rows()])
@@ -89,4 +90,4 @@ def test_every_line_of_the_coverage_table_names_cases_that_exist(asked: str, cas
 
 def test_every_case_stands_in_the_coverage_table() -> None:
     listed = {name for _, cases in rows() for pattern in cases for name in named(pattern)}
-    assert sorted({case.name for case in CASES} - listed) == []
+    assert sorted({case.name for case in ALL} - listed) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,8 +21,6 @@ VIX_CLOSES = {
     date(2021, 1, 8): 21.56,
 }  # fmt: skip
 WEEK = tuple(VIX_CLOSES)
-SAMPLE = "BULKHEAD_LEAN_SAMPLE"
-"""Names LEAN's own sample data folder, which is not part of this project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +62,9 @@ def test_both_engines_write_the_same_ledger(job: Job, installation: Installation
 @pytest.mark.long
 @pytest.mark.parametrize("with_vix", [False, True], ids=["as_it_is", "with_vix"])
 def test_both_engines_write_the_same_ledger_on_the_real_week(
-    with_vix: bool, installation: Installation, tmp_path: Path
+    with_vix: bool, sample_data: Path, installation: Installation, tmp_path: Path
 ) -> None:
-    folder = os.environ.get(SAMPLE)
-    if not folder:
-        pytest.skip(f"{SAMPLE} is not set: expected the path of LEAN's sample data folder.")
-    data = _with_vix(Path(folder), tmp_path / "data") if with_vix else Path(folder)
+    data = _with_vix(sample_data, tmp_path / "data") if with_vix else sample_data
     request = BacktestRequest(data=data, start=WEEK[0], end=WEEK[-1], overrides=_EVERY_VIX)
     summaries = _same_on_both(request, tmp_path, 0)
     # The week has no VIX and, on its Friday, no SPX: nothing may be traded, and both say why.
