@@ -27,6 +27,7 @@ from core.vocabulary import ExitPlan, Instrument, Leg, OrderOutcome, Purpose, Ri
 
 _EXTERNAL: Final = frozenset({"DEPOSIT", "WITHDRAWAL"})
 _CLOSING: Final = frozenset({Purpose.CLOSE, Purpose.REDUCE, Purpose.FLATTEN})
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 _STANDING: Final = ""
 """The book of what the account held before our first record: ours to count, never ours to trade."""
 
@@ -116,7 +117,7 @@ class Books:
 
     def positions(self) -> Mapping[str, int]:
         """Return signed holdings by symbol over all books, sorted by symbol; zeros are left out."""
-        return MappingProxyType(dict(sorted(self._positions.items())))
+        return MappingProxyType(dict(sorted(self._positions.items()))) if self._positions else _NOTHING
 
     def position_of(self, book: str, symbol: str) -> int:
         return self._by_book.get((book, symbol), 0)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
+from typing import Final
 
 from core.errors import BulkheadError, PermanentError, TransientError
 from core.reasons import Reason
@@ -30,6 +31,9 @@ class Status(StrEnum):
     READY = "READY"
     DEGRADED = "DEGRADED"
     FAILED = "FAILED"
+
+
+_SERVING: Final = (Status.READY, Status.DEGRADED)
 
 
 class Blocks(StrEnum):
@@ -200,7 +204,10 @@ class ComponentInitializer:
 
     def causes(self) -> tuple[Cause, ...]:
         """Return the trading-state causes of every critical component that is not READY."""
-        if all(entry.status in (Status.READY, Status.DEGRADED) for entry in self._entries.values()):
+        for known in self._entries.values():  # asked in every step, and in nearly every one all are ready
+            if known.status not in _SERVING:
+                break
+        else:
             return ()
         return tuple(
             Cause(
@@ -221,7 +228,7 @@ class ComponentInitializer:
             return Verdict.refuse(Reason.SELF_TEST_FAILED, error=self.self_test_errors[0])
         for name in self._order:
             entry = self._entries[name]
-            if entry.status in (Status.READY, Status.DEGRADED):
+            if entry.status in _SERVING:
                 continue
             concerned = entry.row.blocks is not Blocks.NOTHING and (
                 entry.row.blocks is not Blocks.ITSELF or name == strategy

@@ -274,6 +274,8 @@ class WorkingOrders:
 
     @property
     def children(self) -> tuple[Child, ...]:
+        if not self._parents:
+            return ()  # as in nearly every step
         return tuple(child for parent in self if (child := parent.working) is not None)
 
     def of(self, trade: str) -> tuple[Parent, ...]:
@@ -293,4 +295,6 @@ class WorkingOrders:
 
     @property
     def symbols(self) -> tuple[str, ...]:
+        if not self._parents:
+            return ()
         return tuple(symbol for parent in self for symbol in parent.structure.symbols)

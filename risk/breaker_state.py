@@ -73,6 +73,11 @@ class BreakerState:
     def in_recovery(self) -> bool:
         return self.released_at is not None
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is tripped, waits to be confirmed or recovers."""
+        return self.level is Level.OK and self.pending is Level.OK and not self.in_recovery
+
     def shift(self, flow_u6: int) -> None:
         """Move every remembered amount by an external cash flow: it is neither profit nor loss."""
         self.flows_u6 += flow_u6

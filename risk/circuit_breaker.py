@@ -48,6 +48,7 @@ class CircuitBreaker:
         self._state = BreakerState()
         self._ratios: Mapping[Condition, float] = {}
         self._notes: list[Note] = []
+        self._observed: tuple[int, date, int] | None = None
         self._limits: Mapping[Condition, float] = {
             Condition.DAILY: settings.daily_loss_pct / 100,
             Condition.WEEKLY: settings.weekly_loss_pct / 100,
@@ -85,7 +86,7 @@ class CircuitBreaker:
 
     def restore(self, stored: Mapping[str, object]) -> None:
         """Go on from a stored state.  Raises StateError for one that cannot be."""
-        self._state = load(stored)
+        self._state, self._observed = load(stored), None
 
     def resume(self) -> None:
         """Take the operator's word that a halt, or a third trip, may end once the conditions of a release hold."""
@@ -99,7 +100,11 @@ class CircuitBreaker:
         self._open_session(snapshot.session.day)
         equity = snapshot.equity
         if equity is not None and equity.usd is not None and _is_good(equity):
-            self._observe(to_u6(equity.usd), snapshot, books)
+            seen = (to_u6(equity.usd), snapshot.session.day, books.flows_u6)
+            # The same equity on the same day crosses nothing that it has not crossed before: nothing waits for it.
+            if seen != self._observed or not self._state.is_calm:
+                self._observed = seen
+                self._observe(seen[0], snapshot, books)
         return Watch(self._causes(), self._scale(), self._exits(books), tuple(self._notes))
 
     def rule(self, intent: Intent, snapshot: MarketSnapshot, books: Books) -> Verdict:
