@@ -15,17 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from audit import diff as comparing
+from audit.answers import Books, books_of, expect_book, judged, stored, tell
 from audit.export import FORMATS, export_table
 from audit.flow import funnel_rows, intervals, trade_flow
 from audit.metrics import Metrics, Span, usd
 from audit.moment import Moment, Snapshot, parse_moment
-from audit.replay import Listener
 from audit.report import as_json, print_judgement
 from audit.rules import ALL, VERIFY, Rule
 from audit.run_folder import parse_anchor
-from audit.store import Store
-from audit.times import exchange_text
-from audit.verdict import INTERNAL, Judgement, judge
+from audit.times import exchange_text, utc_text
+from audit.verdict import INTERNAL, Judgement
 
 F = TypeVar("F", bound=Callable[..., Any])
 RUN = click.Path(path_type=Path)
@@ -74,7 +73,7 @@ def verify(run: Path, as_text: bool, db: Path | None, quiet: bool, anchors: tupl
         expected = dict(map(parse_anchor, anchors))
     except ValueError as error:
         raise click.UsageError(f"--anchor {error}.") from error
-    judgement = _judge(run, db, rules=VERIFY, anchors=expected)
+    judgement = judged(run, db, rules=VERIFY, anchors=expected, as_text=as_text)
     return _say(judgement, as_text, quiet)
 
 
@@ -95,8 +94,11 @@ def integrity(
     strict: bool,
 ) -> int:
     """Judge the run by all rules."""
-    judgement = _judge(run, db, rules=_rules(only), strict=strict)
+    books = Books()
+    listeners = () if book is None else (books,)
+    judgement = judged(run, db, rules=_rules(only), strict=strict, listeners=listeners, as_text=as_text)
     if book is not None:
+        expect_book(book, books.seen)
         judgement.findings = tuple(found for found in judgement.findings if found.book == book)
     return _say(judgement, as_text, quiet, limit)
 
@@ -107,9 +109,10 @@ def integrity(
 def summary(run: Path, as_text: bool, db: Path | None, quiet: bool, blocks: int) -> int:
     """Show equity, returns, fees, trades, exposure, drawdown; by block of session minutes and by book."""
     metrics, kept = Metrics(blocks), Moment(None)
-    judgement = _judge(run, db, listeners=(metrics, kept))
+    judgement = judged(run, db, listeners=(metrics, kept))
     if kept.state is None:
         return _say(judgement, as_text, quiet)
+    tell(judgement, quiet)
     found = metrics.summary(kept.state)
     if as_text:
         _echo(quiet, json.dumps({"verdict": judgement.verdict.name, **asdict(found)}, indent=2))
@@ -145,8 +148,12 @@ def trade_flow_command(
     limit: int,
 ) -> int:
     """Follow trades from signal to intent, verdicts, orders, fills and result."""
-    judgement, store = _stored(run, db)
+    judgement, store = stored(run, db)
     flows = trade_flow(store, trade, order, None if session is None else session.date(), limit)
+    for name, given in (("--trade", trade), ("--order", order)):
+        if given is not None and not flows:
+            raise click.UsageError(f"{name} {given}: the run has none of that name.")
+    tell(judgement, quiet)
     if as_text:
         _echo(quiet, json.dumps(flows, indent=2))
     elif not quiet:
@@ -178,7 +185,14 @@ def position_history(
     last: datetime | None,
 ) -> int:
     """Show how long each position was held, and cash and equity at each close."""
-    judgement, store = _stored(run, db)
+    if first is not None and last is not None and first > last:
+        raise click.UsageError(f"--from {first:%Y-%m-%d}: expected a day not after --to {last:%Y-%m-%d}.")
+    judgement, store = stored(run, db)
+    expect_book(book, books_of(store))
+    held = [name for (name,) in store.query("SELECT DISTINCT symbol FROM position_interval ORDER BY symbol")]
+    if symbol is not None and symbol not in held:
+        raise click.UsageError(f"--symbol {symbol}: never held in this run, which held {', '.join(held) or 'nothing'}.")
+    tell(judgement, quiet)
     span = (None if first is None else first.date(), None if last is None else last.date())
     rows, closes = intervals(store, symbol, book, *span)
     if as_text:
@@ -203,7 +217,9 @@ def position_history(
 @click.option("--by", default="reason", show_default=True, type=click.Choice(["gate", "reason", "hour", "session"]))
 def funnel(run: Path, as_text: bool, db: Path | None, quiet: bool, book: str | None, by: str) -> int:
     """Count entries and refusals."""
-    judgement, store = _stored(run, db)
+    judgement, store = stored(run, db)
+    expect_book(book, books_of(store))
+    tell(judgement, quiet)
     rows = funnel_rows(store, book, by)
     if as_text:
         _echo(quiet, json.dumps(rows, indent=2))
@@ -223,15 +239,19 @@ def funnel(run: Path, as_text: bool, db: Path | None, quiet: bool, book: str | N
 @click.option("--out", metavar="PATH", type=RUN, help="File to write; else standard output.")
 def export(run: Path, as_text: bool, db: Path | None, quiet: bool, form: str, table: str, out: Path | None) -> int:
     """Write the typed rows of one table."""
-    judgement, store = _stored(run, db)
+    judgement, store = stored(run, db)
     try:
         text = export_table(store, table, "jsonl" if as_text else form)
     except ValueError as error:
         raise click.UsageError(f"--table {error}") from error
     finally:
         store.close()
+    tell(judgement, quiet)
     if out is not None:
-        out.write_text(text, encoding="utf-8")
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise click.UsageError(f"--out {out} cannot be written: {error.strerror}.") from error
     else:
         _echo(quiet, text.rstrip("\n"))
     return judgement.exit_code
@@ -260,7 +280,7 @@ def diff_command(
     if not ignored <= set(comparing.IGNORABLE):
         raise click.UsageError(f"--ignore {ignore}: expected some of {', '.join(comparing.IGNORABLE)}.")
     if db is not None:
-        _stored(run, db)[1].close()
+        stored(run, db)[1].close()
     found = comparing.compare(run, run2, ignore=ignored, price_tol_usd=price_tol_usd, equity_tol_usd=equity_tol_usd)
     if as_text:
         content = {
@@ -291,11 +311,14 @@ def replay_command(run: Path, as_text: bool, db: Path | None, quiet: bool, at: s
         moment = Moment(None if at is None else parse_moment(at))
     except ValueError as error:
         raise click.UsageError(f"--at {error}.") from error
-    judgement = _judge(run, db, listeners=(moment,))
+    judgement = judged(run, db, listeners=(moment,))
     found = moment.snapshot
     if found is None:
-        _echo(quiet, "No record lies at or before that moment.")
-        return judgement.exit_code
+        span = (
+            f"from {utc_text(judgement.first_us)} to {utc_text(judgement.last_us)}" if judgement.counts else "nothing"
+        )
+        raise click.UsageError(f"--at {at or 'the end'}: expected a moment of this ledger, which holds {span}.")
+    tell(judgement, quiet)
     if as_text:
         _echo(quiet, json.dumps(asdict(found), indent=2))
     elif not quiet:
@@ -328,26 +351,6 @@ def _rules(only: Sequence[str]) -> tuple[type[Rule], ...]:
     if unknown:
         raise click.UsageError(f"--rule {', '.join(unknown)}: expected some of {', '.join(known)}.")
     return tuple(known[name] for name in wanted) if wanted else ALL
-
-
-def _judge(run: Path, db: Path | None, *, listeners: Sequence[Listener] = (), **options: Any) -> Judgement:
-    if db is None:
-        return judge(run, listeners=listeners, **options)
-    judgement, store = _stored(run, db, listeners, **options)
-    store.close()
-    return judgement
-
-
-def _stored(run: Path, db: Path | None, listeners: Sequence[Listener] = (), **options: Any) -> tuple[Judgement, Store]:
-    """Judge a run and load it into the query store, in memory or in a file. A store that fails ends the command."""
-    try:
-        store = Store(db)
-        judgement = judge(run, listeners=(store, *listeners), **options)
-        store.finish(judgement)
-    except INTERNAL as error:
-        where = "the query store" if db is None else f"--db {db}"
-        raise click.UsageError(f"{where} cannot be written: {error}.") from error
-    return judgement, store
 
 
 def _say(judgement: Judgement, as_text: bool, quiet: bool, limit: int = 20) -> int:

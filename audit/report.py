@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -84,6 +84,10 @@ def _finding(found: Finding) -> dict[str, Any]:
     }
 
 
+_WIDE: Final = 120
+"""Columns from which on the tables fit; a narrower terminal gets lines."""
+
+
 def print_judgement(judgement: Judgement, console: Console, *, limit: int = 20) -> None:
     """Print verdict, causes, one row per rule that has something to say, and the first findings."""
     console.print(Text(judgement.verdict.name, style=_COLOURS[judgement.verdict]), end="  ")
@@ -100,12 +104,13 @@ def print_judgement(judgement: Judgement, console: Console, *, limit: int = 20) 
         )
     )
     console.print(Text("  " + ", ".join(f"{kind} {count}" for kind, count in judgement.counts.items()), style="dim"))
+    wide = console.width >= _WIDE
     loud = [result for result in judgement.results if result.occurrences or result.warnings]
     if loud:
-        console.print(_rule_table(loud))
+        console.print(_rule_table(loud) if wide else _rule_lines(loud))
     shown = [found for found in judgement.findings if found.severity is not Severity.INCONCLUSIVE][:limit]
     if shown:
-        console.print(_finding_table(shown))
+        console.print(_finding_table(shown) if wide else _finding_lines(shown))
         hidden = len(judgement.findings) - len(shown)
         if hidden > 0:
             console.print(Text(f"{hidden} further findings; --limit shows more, --json and --db show all."))
@@ -141,6 +146,32 @@ def _rule_table(results: list[RuleResult]) -> Table:
             str(result.evaluations),
         )  # fmt: skip
     return table
+
+
+def _rule_lines(results: list[RuleResult]) -> Text:
+    """Return the same as the table, three short lines a rule."""
+    text = Text()
+    for result in results:
+        first, worst = result.first, result.worst
+        times = f"{result.occurrences} times" + (f", {result.warnings} warnings" if result.warnings else "")
+        text.append(f"{result.id} {result.severity.value}  {times}, {result.bars} bars, {result.seconds:,.0f} s\n")
+        if first is not None:
+            text.append(f"        first {exchange_text(first.from_us)}, line {first.seq}\n")
+        extent = "" if worst is None else f", worst {worst.value}, limit {worst.bound}"
+        exposure = f"${result.exposure_u6 / DOLLAR:,.0f}"
+        text.append(f"        exposure {exposure}{extent}, of {result.evaluations:,}\n", style="dim")
+    text.rstrip()
+    return text
+
+
+def _finding_lines(findings: list[Finding]) -> Text:
+    text = Text()
+    for found in findings:
+        colour = "red" if found.severity is Severity.VIOLATION else "yellow"
+        text.append(f"{found.rule} {found.severity.value}", style=colour)
+        text.append(f"  line {found.seq}, {exchange_text(found.from_us)}  {found.book}\n        {found.text}\n")
+    text.rstrip()
+    return text
 
 
 def _finding_table(findings: list[Finding]) -> Table:

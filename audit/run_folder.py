@@ -11,6 +11,7 @@ from typing import Any, Final
 
 LEDGER: Final = "ledger.jsonl"
 SUMMARY: Final = "summary.json"
+_GZIP: Final = b"\x1f\x8b"
 _ANCHOR: Final = re.compile(r"(\d{1,18}):([0-9a-f]{64})\Z")
 
 
@@ -42,9 +43,23 @@ def find(run: Path) -> Source:
         raise Unreadable(f"RUN = {run}: expected a run folder with {LEDGER}, or a ledger file.")
     if path.stat().st_size == 0:
         raise Unreadable(f"{path} is empty: expected the ledger of a run.")
+    if _begins_with(path, _GZIP):
+        raise Unreadable(f"{path} is compressed: expected JSON lines. Unpack it with gunzip first.")
     summary = _summary(run / SUMMARY) if run.is_dir() else {}
     claimed = summary.get("ledger_hash")
-    return Source(path, claimed if isinstance(claimed, str) else None, dict(_anchors(summary.get("anchors"))))
+    try:
+        anchors = dict(_anchors(summary.get("anchors")))
+    except ValueError as error:
+        raise Unreadable(f"{run / SUMMARY}: anchors: {error}. Delete the file to judge the ledger alone.") from error
+    return Source(path, claimed if isinstance(claimed, str) else None, anchors)
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror}. Check the path and its rights.") from error
 
 
 def parse_anchor(text: str) -> tuple[int, str]:
