@@ -165,6 +165,11 @@ def forgets_the_gateways_checks(patch: Patch) -> None:
     patch.setattr("core.order_sender.OrderSender.refusal", lambda *_arguments: None)
 
 
+def without_the_gateways_own_checks(patch: Patch) -> None:
+    """The last checks of each order are gone, but for the book's own last word."""
+    patch.setattr("core.order_sender.judge_order", lambda *_arguments: Verdict.allow())
+
+
 RED: list[tuple[str, Cell, tuple[Callable[[Patch], None], ...], str]] = [
     (
         "a reconciler that opens beside a holding",
@@ -203,6 +208,7 @@ HELD: list[tuple[str, Cell, tuple[Callable[[Patch], None], ...]]] = [
     ("the last word stops an opening beside a holding", BUSY, (forgets_what_is_held, opens_beside_a_holding)),
     ("the last word stops a second opening in a bar", BUSY, (opens_twice_a_bar,)),
     ("cash is proven once more when an order is final", HOLDING, (buys_on_credit,)),
+    ("the last word stops a close of more than is held", HOLDING, (sells_twice, without_the_gateways_own_checks)),
     ("the gateway stops a close of more than is held", HOLDING, (sells_twice, without_the_last_word)),
 ]
 
