@@ -313,10 +313,14 @@ class OrderGateway:
     # ------------------------------------------------------------------------------------------------- between steps
 
     def needs_attention(self) -> bool:
-        """Whether something waits for the broker's next word, or may not wait for the next step."""
+        """Whether something waits for the broker's next word, or may not wait for the next step.
+
+        Where reports come within the minute, none waits: it may be the one leg of a group that fills alone.
+        """
         waits = (OrderState.CANCEL_PENDING, OrderState.UNRESOLVED)
         return (
-            self._closings.is_waiting
+            (self._desk.has_reports and bool(self._group_wait))
+            or self._closings.is_waiting
             or any(child.state in waits or child.is_broken for child in self._orders.children)
             or any(trade.uncovered_since is not None for trade in self._books.open_trades())
         )

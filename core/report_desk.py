@@ -44,6 +44,11 @@ class ReportDesk:
         """Append a report; the only thing that a broker's thread may do."""
         self._queue.append((event, FillSource.EVENT))
 
+    @property
+    def has_reports(self) -> bool:
+        """Whether something waits to be folded."""
+        return bool(self._queue)
+
     def extend(self, events: Iterable[BrokerEvent]) -> None:
         for event in events:
             self.post(event)

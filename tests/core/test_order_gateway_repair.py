@@ -303,6 +303,25 @@ def test_a_frozen_account_repairs_nothing_and_a_flattening_one_does(desk: OrderD
     assert desk.books.uncovered_shorts == ()
 
 
+def test_with_a_clock_of_seconds_a_pulse_folds_what_was_reported_and_a_lone_leg_is_repaired_before_the_minute_is_over() -> (
+    None
+):
+    desk = OrderDesk(group_wait_s=30)
+    desk.enter()
+    desk.attend(seconds=10)
+    desk.broker.fill(legs=(SP,))
+    desk.attend(seconds=5)
+    assert desk.books.position(SP) == -1
+    for _ in range(6):
+        desk.attend(seconds=5)
+    (repair,) = desk.orders(Purpose.REPAIR)
+    assert desk.broker.orders[repair].at == at(10, 30) + timedelta(seconds=40)
+    desk.broker.fill(desk.broker.orders[repair])
+    desk.attend(seconds=5)
+    assert desk.books.uncovered_shorts == ()
+    assert desk.longest_uncovered <= MINUTE
+
+
 def test_with_a_clock_of_seconds_the_legs_of_a_group_have_half_a_minute_to_arrive() -> None:
     desk = OrderDesk(group_wait_s=30)
     trade = desk.enter()
