@@ -8,7 +8,7 @@ or is worth by our model, whichever is more.
 from __future__ import annotations
 
 from core.books import Books
-from core.market import EquityMark, Mark, MarketSnapshot, QuoteVerdict
+from core.market import EquityMark, Mark, MarketSnapshot, Quote, QuoteVerdict
 from core.ports import Account
 from core.settings import Settings
 from core.vocabulary import U6, Instrument, Kind
@@ -42,16 +42,29 @@ def mark_of(instrument: Instrument, qty: int, snapshot: MarketSnapshot, hold_s: 
     if quote.is_good:
         assert quote.mid is not None
         return Mark(quote.mid, fresh=True)
+    good = snapshot.last_good.get(instrument.symbol)
+    if instrument.kind is Kind.SHARE and quote.bid is None:
+        return _unquoted_share(snapshot, good)
     if quote.verdict is QuoteVerdict.NO_BID and (qty > 0 or quote.ask is not None):
         # Nobody bids: that is a price, and it is marked at once.
         return Mark(0.0 if qty > 0 or quote.ask is None else quote.ask, fresh=True)
-    good = snapshot.last_good.get(instrument.symbol)
     if good is not None and good.mid is not None and good.age_s <= hold_s:
         return Mark(good.mid, fresh=False)
     if qty > 0:
         return Mark(quote.bid or 0.0, fresh=False)
     costs = [price for price in (quote.ask, snapshot.model_price(instrument)) if price is not None]
     return Mark(max(costs), fresh=False) if costs else None
+
+
+def _unquoted_share(snapshot: MarketSnapshot, good: Quote | None) -> Mark | None:
+    """Return the last good mid of this session: a share without a bid is not worthless, as an option may be.
+
+    Before the first quote of a session it is unknown: over night it may have been split.
+    """
+    today_s = (snapshot.time - snapshot.session.open).total_seconds()
+    if good is None or good.mid is None or good.age_s >= today_s:
+        return None
+    return Mark(good.mid, fresh=False)
 
 
 def _has_ended(instrument: Instrument, snapshot: MarketSnapshot) -> bool:

@@ -53,6 +53,22 @@ def test_a_quote_that_is_not_good_is_held_for_a_minute_at_its_last_good_mid(qty:
     assert later == Mark(1.0 if qty == LONG else 5.0, fresh=False)
 
 
+SHARE = Instrument("TQQQ", "TQQQ")
+
+
+@pytest.mark.parametrize("verdict", [V.MISSING, V.HALTED, V.NO_BID])
+def test_a_share_without_a_bid_counts_its_last_good_mid_of_the_session(verdict: QuoteVerdict) -> None:
+    half_an_hour = quote(85.0, 85.2, age_s=1_800)
+    assert mark(LONG, quote(None, None, verdict), good=half_an_hour, item=SHARE, now=at(11)) == Mark(85.1, fresh=False)
+
+
+def test_a_share_that_was_not_quoted_today_is_unknown_and_never_worthless() -> None:
+    yesterday = quote(85.0, 85.2, age_s=63_000)
+    assert mark(LONG, quote(None, None, V.MISSING), good=yesterday, item=SHARE, now=at(9, 30)) is None
+    assert mark(LONG, quote(None, None, V.MISSING), item=SHARE, now=at(9, 31)) is None
+    assert mark(LONG, quote(None, None, V.MISSING), item=OPTION, now=at(9, 31)) == Mark(0.0, fresh=False)
+
+
 @pytest.mark.parametrize(
     ("ask", "model", "price"),
     [(5.0, 3.0, 5.0), (2.0, 3.0, 3.0), (None, 3.0, 3.0), (2.0, None, 2.0)],
