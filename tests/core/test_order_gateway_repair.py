@@ -303,9 +303,7 @@ def test_a_frozen_account_repairs_nothing_and_a_flattening_one_does(desk: OrderD
     assert desk.books.uncovered_shorts == ()
 
 
-def test_with_a_clock_of_seconds_a_pulse_folds_what_was_reported_and_a_lone_leg_is_repaired_before_the_minute_is_over() -> (
-    None
-):
+def test_with_a_clock_of_seconds_a_lone_leg_is_heard_of_by_the_pulse_and_repaired_within_its_minute() -> None:
     desk = OrderDesk(group_wait_s=30)
     desk.enter()
     desk.attend(seconds=10)
