@@ -12,14 +12,17 @@ from datetime import date, datetime, timedelta
 
 from tools.errors import BulkheadUsageError
 from tools.ledger_reader import Ledger, Record, exchange_time, on_session
-from tools.sentences import sentence
+from tools.sentences import sentence, signal_text, usd
 
 # Told once when they change, not each time they are written.
-_TOLD_ON_CHANGE = {"VIX": ("verdict", "regime"), "SIGNAL": ("state", "target", "held")}
+_TOLD_ON_CHANGE = {"VIX": ("verdict", "regime")}
 _ACTS = frozenset({"INTENT", "SIZE", "ORDER_INTENT", "ORDER_EVENT", "FILL", "ORDER_OUTCOME", "EXPIRY"})
 _ENDS = frozenset({"TRADE_CLOSED"})
 _ALARMS = frozenset({"ALERT", "BREAK", "BREACH", "REPAIR", "EVENT_QUARANTINED", "FAULT", "TRADING_STATE", "BREAKER"})
 QUIET = "QUIET"
+_LAST = 2**62
+"""Sorts what has no record behind everything of its minute."""
+FEW_TRADES = 3
 MINUTE = timedelta(minutes=1)
 
 
@@ -91,18 +94,50 @@ def session_story(ledger: Ledger, session: date) -> Story:
         raise BulkheadUsageError(
             f"--session = {session}: the run has no such session. It has {_span(ledger.sessions())}."
         )
-    lines = _merged(_told(records))
+    lines = [*_merged(_told(records)), *_signals(records)]
     lines = sorted(
-        [*lines, *_quiet(opening, records, lines, held_before(ledger, opening))], key=lambda line: line.first
+        [*lines, *_quiet(opening, records, lines, held_before(ledger, opening))],
+        key=lambda line: (line.first, line.seqs[:1] or (_LAST,)),
     )
     refusals = _refusals(records)
     opened = _filled_trades(records)
     facts = [
-        f"trades with a fill: {', '.join(opened) if opened else 'none'}",
+        f"trades with a fill: {', '.join(collapsed(opened)) if opened else 'none'}",
         "minutes refused: " + (", ".join(f"{name} {count}" for name, count in refusals.most_common()) or "none"),
     ]
-    facts += [text for record in records if record["kind"] in ("FUNNEL", "TRADE_CLOSED") and (text := sentence(record))]
+    facts += _closed(records)
+    facts += [text for record in records if record["kind"] == "FUNNEL" and (text := sentence(record))]
     return Story(f"Session {session:%A %Y-%m-%d}", tuple(facts), tuple(lines))
+
+
+def collapsed(trades: Sequence[str]) -> list[str]:
+    """Return trade ids with long rows of one book as their first and last: `etf_rotation-20250905-1 to -16`."""
+    rows: dict[str, list[str]] = {}
+    for trade in trades:
+        rows.setdefault(trade.rpartition("-")[0], []).append(trade)
+    out = []
+    for row in rows.values():
+        out += row if len(row) <= FEW_TRADES else [f"{row[0]} to -{row[-1].rpartition('-')[2]} ({len(row)} trades)"]
+    return out
+
+
+def _closed(records: Sequence[Record]) -> list[str]:
+    """Return what closed trades came to: each of a few, the sum of a book with many, by symbol."""
+    books: dict[str, list[Record]] = {}
+    for record in records:
+        if record["kind"] == "TRADE_CLOSED":
+            books.setdefault(str(record["book"]), []).append(record)
+    bought = {str(r["trade"]): str(r["symbol"]) for r in records if r["kind"] == "FILL" and int(r["qty"]) > 0}
+    facts = []
+    for book, closed in books.items():
+        if len(closed) <= FEW_TRADES:
+            facts += [sentence(record) or "" for record in closed]
+            continue
+        result, fees = (sum(int(record[name]) for record in closed) for name in ("pnl_u6", "fees_u6"))
+        symbols = Counter(bought.get(str(record["trade"]), "other") for record in closed)
+        of_what = ", ".join(f"{symbol} {count}" for symbol, count in symbols.most_common())
+        facts.append(f"{book}: {len(closed)} trades over ({of_what}), {usd(result)} after {usd(fees)} fees")
+    return facts
 
 
 def trade_story(ledger: Ledger, trade: str) -> Story:
@@ -166,6 +201,8 @@ def _told(records: Iterable[Record]) -> list[Line]:
     lines = []
     for record in records:
         kind = str(record["kind"])
+        if kind == "SIGNAL":
+            continue  # one a minute: told in runs
         text = sentence(record)
         if text is None:
             continue
@@ -177,6 +214,32 @@ def _told(records: Iterable[Record]) -> list[Line]:
             before[key] = state
         minute = exchange_time(record).replace(second=0, microsecond=0)
         lines.append(Line(minute, minute, str(record["book"]), kind, _tone(record), text, (int(record["seq"]),)))
+    return lines
+
+
+def _signals(records: Iterable[Record]) -> list[Line]:
+    """Return what a book made of its signal: one line for minutes in a row that say the same, with their odds."""
+    lines: list[Line] = []
+    run: list[Record] = []
+
+    def end() -> None:
+        if run:
+            first, last = exchange_time(run[0]), exchange_time(run[-1])
+            odds = [int(record["p_e6"]) for record in run if "p_e6" in record]
+            seqs = tuple(int(record["seq"]) for record in run)
+            text = signal_text(run[0], odds)
+            tone = "plain" if run[0]["target"] == run[0]["held"] else "acted"
+            lines.append(Line(first, last, str(run[0]["book"]), "SIGNAL", tone, text, seqs))
+            run.clear()
+
+    for record in records:
+        if record["kind"] != "SIGNAL":
+            continue
+        same = bool(run) and all(record[name] == run[0][name] for name in ("book", "state", "target", "held", "reason"))
+        if not same or exchange_time(record) - exchange_time(run[-1]) > MINUTE:
+            end()
+        run.append(record)
+    end()
     return lines
 
 
@@ -219,7 +282,7 @@ def _quiet(opening: Record, records: Sequence[Record], lines: Sequence[Line], he
     told: set[datetime] = set()
     asked = sorted(moment for line in lines if line.kind == "VERDICT" for moment in (line.first, line.last))
     for line in lines:
-        if line.kind == "VERDICT" or line.kind in _ACTS:
+        if line.kind in ("VERDICT", "SIGNAL") or line.kind in _ACTS:
             told.update(line.first + MINUTE * step for step in range(line.minutes))
     changes = [(exchange_time(r).replace(second=0, microsecond=0), r) for r in records if r["kind"] == "TRADE_STATE"]
     states = dict.fromkeys(held, "OPEN")

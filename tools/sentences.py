@@ -6,7 +6,7 @@ Suffixes of names carry the unit (audit.md section 2): `_u6` micro-dollars or mi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from tools.ledger_reader import EXCHANGE_ZONE, U6, Record, parse_utc
@@ -111,8 +111,27 @@ def _vix(record: Record) -> str:
 
 
 def _signal(record: Record) -> str:
-    wanted = f"target {record['target']}, holds {record['held']}"
-    return f"{_who(record)} signal {record['state']}: {wanted} ({record['reason']})"
+    known = [record["p_e6"]] if "p_e6" in record else []
+    return signal_text(record, known)
+
+
+def signal_text(record: Record, probabilities: Sequence[int]) -> str:
+    """Return what a book makes of its signal in one minute, or in several alike whose probabilities (e6) these are."""
+    target, held, reason = str(record["target"]), str(record["held"]), str(record["reason"])
+    if record["state"] != "READY":
+        does = f"has no signal and {'stays in' if held == 'CASH' else 'keeps' if held == target else 'leaves'} {held}"
+    elif target == held:
+        does = "stays in CASH" if held == "CASH" else f"keeps {held}"
+    elif target == "CASH":
+        does = f"leaves {held}"
+    else:
+        does = f"wants {target}" if held == "CASH" else f"wants {target} instead of {held}"
+    said = ""
+    if probabilities:
+        low, high = f"{min(probabilities) / U6:.2f}", f"{max(probabilities) / U6:.2f}"
+        said = f", p {low}" if low == high else f", p {low} to {high}"
+    why = "" if reason == "ALLOWED" else f": {reason_text(reason)}"
+    return f"{_who(record)} {does}{said}{why}"
 
 
 def _verdict(record: Record) -> str:

@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from core.reasons import Reason
+from tests.etf_world import EtfWorld
 from tests.tools.ledgers import TRADE, one_session
 from tools.cli import bulkhead
 from tools.errors import BulkheadUsageError
-from tools.explain import Story, overview, session_story, trade_story
+from tools.explain import QUIET, Story, overview, session_story, trade_story
 from tools.ledger_reader import read_ledger
 from tools.reason_texts import known_reasons
 
@@ -121,3 +122,49 @@ def test_a_damaged_ledger_is_named_with_its_line(tmp_path: Path, content: bytes)
     path.write_bytes(lines[0] + content)
     with pytest.raises(BulkheadUsageError, match="line 2"):
         read_ledger(tmp_path)
+
+
+@pytest.fixture
+def rotation_day(tmp_path: Path) -> Path:
+    world = EtfWorld("10:05=0.80 10:19=0.68 11:00=0.50").finish()
+    (tmp_path / "ledger.jsonl").write_bytes(world.store.joined(world.assembly.run))
+    return tmp_path
+
+
+def test_a_rotation_day_says_in_runs_of_minutes_what_the_signal_led_to(rotation_day: Path) -> None:
+    story = session_story(read_ledger(rotation_day), date(2025, 10, 28))
+    told = [(f"{line.first:%H:%M}", line.minutes, line.text) for line in story.lines if line.kind == "SIGNAL"]
+    assert told[:6] == [
+        (
+            "09:31",
+            34,
+            "etf_rotation has no signal and stays in CASH: the signal has seen too few minutes of this session",
+        ),
+        ("10:05", 1, "etf_rotation stays in CASH, p 0.80: the signal has not been on one side for long enough"),
+        ("10:06", 1, "etf_rotation wants TQQQ, p 0.80"),
+        ("10:07", 12, "etf_rotation keeps TQQQ, p 0.80"),
+        ("10:19", 1, "etf_rotation wants QQQ instead of TQQQ, p 0.68"),
+        ("10:20", 1, "etf_rotation wants QQQ, p 0.68"),
+    ]
+    assert told[-1][2].startswith("etf_rotation stays in CASH")
+    assert sum(minutes for _at, minutes, _text in told) == 390
+    assert not [line for line in story.lines if line.kind == QUIET]
+
+
+def test_in_its_minute_the_signal_stands_before_what_followed_from_it(rotation_day: Path) -> None:
+    story = session_story(read_ledger(rotation_day), date(2025, 10, 28))
+    kinds = [line.kind for line in story.lines if f"{line.first:%H:%M}" == "10:06"]
+    assert kinds.index("SIGNAL") < kinds.index("INTENT") < kinds.index("ORDER_INTENT")
+
+
+def test_many_trades_of_a_book_are_summed_and_few_are_told_one_by_one(tmp_path: Path) -> None:
+    signal = {"etf_rotation.signal.source": "alternating", "etf_rotation.confirm_bars": "1",
+              "etf_rotation.min_hold_bars": "0", "etf_rotation.cooldown_bars": "0"}  # fmt: skip
+    world = EtfWorld(settings=signal).finish()
+    (tmp_path / "ledger.jsonl").write_bytes(world.store.joined(world.assembly.run))
+    facts = session_story(read_ledger(tmp_path), date(2025, 10, 28)).facts
+    assert facts[0].startswith("trades with a fill: etf_rotation-20251028-1 to -")
+    assert len([fact for fact in facts if " is over: " in fact]) == 0
+    summed = next(fact for fact in facts if " trades over (" in fact)
+    cash = next(int(r["cash_u6"]) for r in read_ledger(tmp_path).of_kind("SESSION_CLOSED")) / 1e6
+    assert f"-${100_000 - cash:,.2f} after" in summed

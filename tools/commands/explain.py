@@ -79,20 +79,37 @@ def _story(story: Story) -> dict[str, object]:
 
 
 def _print_overview(rows: list[SessionFacts]) -> None:
-    from tools.sentences import usd
+    from tools.explain import collapsed
 
     headings = ("session", "opened", "closed", "minutes refused", "alerts")
     cells = [
         (
             f"{row.session:%a %Y-%m-%d}",
-            ", ".join(row.trades_opened),
-            ", ".join(f"{trade} {usd(pnl)}" for trade, pnl in row.trades_closed),
+            ", ".join(collapsed(row.trades_opened)),
+            ", ".join(_closed(row)),
             ", ".join(f"{reason} {count}" for reason, count in row.refusals),
             str(row.alerts or ""),
         )
         for row in rows
     ]
     print_table(headings, cells, styles=[("", "green", "cyan", "yellow", "red")] * len(cells))
+
+
+def _closed(row: SessionFacts) -> list[str]:
+    """Return each closed trade with its result, of a book with many only their sum."""
+    from tools.explain import FEW_TRADES
+    from tools.sentences import usd
+
+    books: dict[str, list[tuple[str, int]]] = {}
+    for trade, pnl in row.trades_closed:
+        books.setdefault(trade.split("-")[0], []).append((trade, pnl))
+    out = []
+    for book, closed in books.items():
+        if len(closed) <= FEW_TRADES:
+            out += [f"{trade} {usd(pnl)}" for trade, pnl in closed]
+        else:
+            out.append(f"{book} {len(closed)} trades {usd(sum(pnl for _trade, pnl in closed))}")
+    return out
 
 
 def _print_story(story: Story, *, with_date: bool) -> None:
