@@ -80,6 +80,7 @@ SAMPLE_CASES = (
 """Cases over LEAN's own sample data, which is not part of this project."""
 QUICK = frozenset({
     "combos-ib", "combos-tastytrade", "equities-ib", "equities-cash", "expiry-null", "expiry-good_friday",
-    "margins-ib", "trading_day-sparse", "universe-days", "warm_up-days", "edges-on_data",
+    "margins-ib", "replies-default", "surface-plain", "trading_day-sparse", "universe-days", "warm_up-days",
+    "edges-on_data",
 })  # fmt: skip
 """Those that LEAN itself repeats in the normal suite, some four seconds each; the others run with `--full`."""
