@@ -153,10 +153,13 @@ def _rule_lines(results: list[RuleResult]) -> Text:
     text = Text()
     for result in results:
         first, worst = result.first, result.worst
-        times = f"{result.occurrences} times" + (f", {result.warnings} warnings" if result.warnings else "")
-        text.append(f"{result.id} {result.severity.value}  {times}, {result.bars} bars, {result.seconds:,.0f} s\n")
+        times = _count(result.occurrences, "time") + (
+            f", {_count(result.warnings, 'warning')}" if result.warnings else ""
+        )
+        span = f"{_count(result.bars, 'bar')}, {result.seconds:,.0f} s"
+        text.append(f"{result.id} {result.severity.value}  {times}, {span}\n")
         if first is not None:
-            text.append(f"        first {exchange_text(first.from_us)}, line {first.seq}\n")
+            text.append(f"        first {exchange_text(first.from_us)}, seq {first.seq}\n")
         extent = "" if worst is None else f", worst {worst.value}, limit {worst.bound}"
         exposure = f"${result.exposure_u6 / DOLLAR:,.0f}"
         text.append(f"        exposure {exposure}{extent}, of {result.evaluations:,}\n", style="dim")
@@ -164,12 +167,16 @@ def _rule_lines(results: list[RuleResult]) -> Text:
     return text
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def _finding_lines(findings: list[Finding]) -> Text:
     text = Text()
     for found in findings:
         colour = "red" if found.severity is Severity.VIOLATION else "yellow"
         text.append(f"{found.rule} {found.severity.value}", style=colour)
-        text.append(f"  line {found.seq}, {exchange_text(found.from_us)}  {found.book}\n        {found.text}\n")
+        text.append(f"  seq {found.seq}, {exchange_text(found.from_us)}  {found.book}\n        {found.text}\n")
     text.rstrip()
     return text
 

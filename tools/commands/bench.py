@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("bench", short_help="Measure engine, step and ledger on this machine.")
-@click.argument("what", type=click.Choice(["engine", "step", "ledger", "lean"]), default="engine")
+@click.argument("what", type=click.Choice(["engine", "step", "ledger", "lean", "audit"]), default="engine")
 @click.option("--sessions", metavar="N", type=int, help="Sessions of the default market: engine 252, step 60, lean 40.")
 @click.option("--repeats", metavar="N", type=click.IntRange(1, 100), help="Repetitions; the best one counts.")
 @click.option("--lean", metavar="DIR", type=click.Path(path_type=Path), help="LEAN launcher folder, for `bench lean`.")
@@ -36,6 +36,7 @@ def command(
     step    one step of the algorithm: mean, median, slowest
     ledger  writing and reading of ledger records against plain JSON with a hash
     lean    main.py on LEAN against an algorithm that does nothing, and against the embedded engine
+    audit   the auditor's verify, integrity and query store over a made-up ledger
 
     The best of several repetitions counts. Ratios hold within one run of this command; figures of two machines, or of
     one machine at two times, do not compare.
@@ -46,6 +47,10 @@ def command(
         figures = bench.bench_engine(sessions or bench.YEAR_SESSIONS, repeats or 3, quiet=as_json)
     elif what == "step":
         figures = bench.bench_step(sessions or 60, repeats or 3, quiet=as_json)
+    elif what == "audit":
+        from tools.bench_audit import bench_audit
+
+        figures = bench_audit(repeats=repeats or 3)
     elif what == "ledger":
         figures = bench.bench_ledger(repeats=repeats or 5)
     else:
