@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 
-from core.family import Side, side_of
+from core.family import SYMBOLS, Side, side_of
 from core.ports import OrderRequest, OrderType, RawQuote
 from core.vocabulary import BrokerEvent, Purpose
 from tests.etf_world import PRICES, EtfWorld, FateBroker, Market, Placed, on
@@ -78,9 +78,18 @@ class WatchedBroker(FateBroker):
             selling = sum(-placed.left for placed in self.alive() if placed.symbol == leg.symbol and placed.qty < 0)
             room = self.held.get(leg.symbol, 0) - selling
             self.note(-leg.qty > room, f"property 11: {leg.qty} {leg.symbol} sent, {room} could be sold")
+        if request.type is OrderType.MARKET and not self.market.speaks(leg.symbol, self.market.now):
+            self.fates.insert(0, "late")  # nobody trades: it waits for somebody who does
         answer = super().send(request)
         self.look()
         return answer
+
+    def mark_price(self, symbol: str) -> float:
+        """Return the last price that anybody has seen."""
+        at = self.market.now
+        while at > on(START) and not self.market.speaks(symbol, at):
+            at -= MINUTE
+        return self.market.ask(symbol, at)
 
     def fill(self, placed: Placed, qty: int, price: float) -> None:
         super().fill(placed, qty, price)
@@ -112,12 +121,14 @@ class Afternoon:
     limit_fates: Sequence[str] = ("fill",)
     cancel_fates: Sequence[str] = ("confirm",)
     repeats: bool = False
+    silences: Sequence[tuple[str, int, int]] = ()
+    moc_fates: Sequence[str] = ("fill",)
     profile: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_punctual(self) -> bool:
-        """Whether the broker fills every sale at once."""
-        return set(self.fates) == {"fill"}
+        """Whether the broker fills every sale at once, and can."""
+        return set(self.fates) == {"fill"} and not self.silences
 
     def script(self) -> str:
         said = (self.readings[number % len(self.readings)] for number in range(len(minutes())))
@@ -130,9 +141,12 @@ class Afternoon:
         cash_account = self.profile.get("account.type") == "CASH"
         broker = WatchedBroker(market, cash_account, 100_000.0)
         broker.is_free = "account.brokerage" in self.profile
-        broker.fates, broker.limit_fates, broker.cancel_fates = (
-            _long(one) for one in (self.fates, self.limit_fates, self.cancel_fates)
+        broker.fates, broker.limit_fates, broker.cancel_fates, broker.moc_fates = (
+            _long(one) for one in (self.fates, self.limit_fates, self.cancel_fates, self.moc_fates)
         )
+        for symbol, start, length in self.silences:
+            since = on(START) + start * MINUTE
+            market.silence(symbol, since, since + length * MINUTE)
         broker.repeats = self.repeats
         world = EtfWorld(self.script(), start=START, settings=self.profile, market=market, broker=broker)
         return world, broker
@@ -159,11 +173,23 @@ LIMIT_FATES = st.lists(st.sampled_from(["fill", "fill", "none", "part:30"]), min
 CANCEL_FATES = st.lists(st.sampled_from(["confirm", "confirm", "fill", "ignored"]), min_size=1, max_size=8)
 
 
+SILENCES = st.lists(
+    st.tuples(
+        st.sampled_from(["QQQ", "TQQQ", "PSQ", "SQQQ", "SPY", "VIX"]),
+        st.integers(0, 96),
+        st.sampled_from([1, 2, 5, 40]),
+    ),
+    max_size=3,
+)
+MOC_FATES = st.lists(st.sampled_from(["fill", "fill", "never"]), min_size=1, max_size=4)
+
+
 def afternoons() -> st.SearchStrategy[Afternoon]:
     """Return anything at all."""
     return st.builds(
-        Afternoon, READINGS, MOVES, FATES, LIMIT_FATES, CANCEL_FATES, st.booleans(), st.sampled_from(PROFILES)
-    )
+        Afternoon, READINGS, MOVES, FATES, LIMIT_FATES, CANCEL_FATES, st.booleans(), SILENCES, MOC_FATES,
+        st.sampled_from(PROFILES),
+    )  # fmt: skip
 
 
 def punctual() -> st.SearchStrategy[Afternoon]:

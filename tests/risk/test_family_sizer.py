@@ -131,6 +131,14 @@ def held(price: float, shares: int = 352, entry: float = 85.19, **more: float) -
     return facts(price + 0.01, spread=0.01, equity=equity, cash=cash, held=shares, **more)
 
 
+@pytest.mark.parametrize(("rise", "of_target"), [(1.04, 1.027), (1.12, 1.081)])
+def test_etf_s07_the_target_moves_with_equity(rise: float, of_target: float) -> None:
+    known = held(85.19 * rise)
+    target = SIZER.target_value(TQQQ, known)
+    assert target is not None
+    assert 352 * 85.19 * rise / target == pytest.approx(of_target, abs=5e-4)
+
+
 def test_etf_s07_four_percent_more_is_inside_the_band() -> None:
     assert SIZER.size(TQQQ, held(85.19 * 1.04)).reason is Reason.BELOW_BAND
     assert SIZER.surplus(TQQQ, held(85.19 * 1.04)) == 0
