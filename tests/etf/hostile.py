@@ -175,7 +175,7 @@ CANCEL_FATES = st.lists(st.sampled_from(["confirm", "confirm", "fill", "ignored"
 
 SILENCES = st.lists(
     st.tuples(
-        st.sampled_from(["QQQ", "TQQQ", "PSQ", "SQQQ", "SPY", "VIX"]),
+        st.sampled_from([*SYMBOLS, "SPY", "VIX"]),
         st.integers(0, 96),
         st.sampled_from([1, 2, 5, 40]),
     ),
