@@ -120,6 +120,11 @@ class TradeMachine(Rule):
         if trade.deadline_us >= 0 and not trade.is_over:
             self._watch(trade)
 
+    def on_trade_closed(self, record: Record) -> None:
+        trade = self.state.trades.get(record["trade"])
+        if trade is not None and trade.state != "CLOSED":
+            self.hit(f"{trade.id} has its result while it is {trade.state}", book=trade.book)
+
     def _watch(self, trade: Trade) -> None:
         deadline = trade.deadline_us
         due = next_step_after(deadline) + _DEADLINE_GRACE
