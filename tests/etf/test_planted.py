@@ -6,11 +6,14 @@ has seen hold may not be there.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from core.eastern import from_utc_text
 from core.family import SizingFacts
 from core.family_desk import FamilyDesk
 from core.family_entry import FamilyEntry
@@ -23,6 +26,8 @@ from core.vocabulary import BrokerEvent, FamilyTarget, Purpose, SessionPhase, Ve
 from risk.family_sizer import FamilySizer
 from tools.integrity.cells import PROFILE, Cell, Policy
 from tools.integrity.result import CellResult, run_cell
+from tools.integrity.run import run
+from tools.integrity.tape import MINUTE
 from tools.integrity.venue import RATES, Fault, Rates
 
 Patch = pytest.MonkeyPatch
@@ -230,6 +235,23 @@ def test_both_counts_see_the_same_conflicts_where_there_are_any(monkeypatch: Pat
     result = result_of(BUSY)
     assert result.venue.conflicts == result.auditor.conflicts > 0
     assert result.exit_code == 1
+
+
+def test_at_the_first_conflict_the_book_is_halted_sold_and_stays_out(monkeypatch: Patch) -> None:
+    for plant in (forgets_what_is_held, opens_beside_a_holding, without_the_last_word):
+        plant(monkeypatch)
+    ran = run(replace(BUSY, blocks=2))
+    records = [json.loads(line) for line in ran.ledger.splitlines()]
+    breaches = [record for record in records if record["kind"] == "BREACH"]
+    assert [record["principle"] for record in breaches] == ["P2"]
+    at = from_utc_text(breaches[0]["time"])
+    halts = [record for record in records if record["kind"] == "TRADING_STATE" and record["to"] == "HALTED"]
+    assert from_utc_text(halts[0]["time"]) - at <= MINUTE
+    assert [order for sent, order, opens in ran.venue.sent if opens and sent > at] == []
+    assert ran.venue.executions[-1].held == {}
+    assert ran.venue.executions[-1].at - at <= 2 * MINUTE
+    after = [record for record in records if record["kind"] == "SIGNAL" and record["seq"] > halts[0]["seq"]]
+    assert {(record["target"], record["reason"]) for record in after} == {("CASH", "BOOK_HALTED")}
 
 
 def test_nothing_planted_is_green() -> None:
