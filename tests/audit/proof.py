@@ -91,7 +91,9 @@ def survivors(content: bytes, tries: int, seed: int) -> tuple[Counter[str], list
 
 @lru_cache(maxsize=4)
 def small_ledger(seed: int) -> bytes:
-    return b"".join(chained(clean(seed, sessions=1, books=("etf_rotation",), stride=4, mode="BACKTEST")))
+    """Return a clean ledger of a half day: what a damage does depends on the line that it hits, not on their number."""
+    options = {"sessions": 1, "first": HALF_DAYS[seed], "books": ("etf_rotation",), "stride": 4, "mode": "BACKTEST"}
+    return b"".join(chained(clean(seed, **options)))  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------------------ the product's ledgers
@@ -143,7 +145,7 @@ def prove(part: Part) -> Done:
     if part.what == "clean":
         return _clean(part)
     if part.what == "tampers":
-        done, passed = survivors(small_ledger(5 + part.first % 3), part.count, part.first)
+        done, passed = survivors(small_ledger((5, 7, 8, 9)[part.first % 4]), part.count, part.first)
         return Done(part, dict(done), passed)
     if part.what.startswith("product "):
         return _product(part)
@@ -205,7 +207,7 @@ def _first_day(seed: int) -> date | None:
     return None
 
 
-def parts(what: Sequence[str], *, days: int, instances: int, tampers: int) -> Iterator[Part]:
+def parts(what: Sequence[str], *, days: int, instances: int, tampers: int, rules: Sequence[str] = ()) -> Iterator[Part]:
     """Yield the whole proof; its seeds are those of no quick test."""
     if "clean" in what:
         runs = -(-days // SESSIONS)
@@ -213,7 +215,8 @@ def parts(what: Sequence[str], *, days: int, instances: int, tampers: int) -> It
     if "products" in what:
         yield from (Part(f"product {name}", 0, -(-instances // 50)) for name in MADE)
     if "mutations" in what:
-        yield from (Part(kind.name, 1_000, instances) for kind in KINDS)
+        wanted = [kind for kind in KINDS if not rules or kind.rule in rules]
+        yield from (Part(kind.name, 1_000, instances) for kind in wanted)
     if "tampers" in what:
         sizes = [min(2_500, tampers - first) for first in range(0, tampers, 2_500)]
         yield from (Part("tampers", number, size) for number, size in enumerate(sizes))
@@ -244,12 +247,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--days", type=int, default=10_000)
     parser.add_argument("--instances", type=int, default=1_000)
+    parser.add_argument("--rule", action="append", default=[], help="mutations of this rule only; may be repeated")
     parser.add_argument("--tampers", type=int, default=100_000)
     given = parser.parse_args(arguments)
     unknown = set(given.what) - set(WHAT)
     if unknown:
         parser.error(f"{', '.join(sorted(unknown))}: expected some of {', '.join(WHAT)}")
-    work = parts(given.what, days=given.days, instances=given.instances, tampers=given.tampers)
+    work = parts(given.what, days=given.days, instances=given.instances, tampers=given.tampers, rules=given.rule)
     counts, wrong = run(work, given.processes, lambda text: print(text, flush=True))
     print()
     for name, count in sorted(counts.items()):
