@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from audit.commands import audit
 from tools.commands.integrity import command
 from tools.integrity.cells import SIGNALS, Account, Cell, Policy, Season, grid
-from tools.integrity.job import choose, run_all
+from tools.integrity.job import choose
 from tools.integrity.result import run_cell
 from tools.integrity.run import run
 from tools.integrity.tape import CLOCK
@@ -145,9 +145,15 @@ def test_a_signal_or_a_fault_that_nobody_knows_is_refused_with_the_known_ones() 
     }
 
 
-def test_ledgers_are_kept_of_cells_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_that_does_not_hold_is_exit_code_1_a_sentence_and_its_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tools.integrity.result.HARD_ORDERS", 3)
-    cell = Cell("random", policy=Policy.STRESS, blocks=1)
-    (result,) = run_all([cell], jobs=1, keep=tmp_path, advance=lambda share: None)
-    assert "orders with a fill in one block" in result.failures[0]
-    assert (tmp_path / cell.name / "ledger.jsonl").stat().st_size > 0
+    line = ["--blocks", "1", "--signal", "random", "--fault", "none", "--jobs", "1", "--json", "--out", str(tmp_path)]
+    answer = CliRunner().invoke(command, line, standalone_mode=False)
+    assert answer.return_value == 1
+    assert "orders with a fill in one block, at most 3 allowed" in answer.stderr
+    found = json.loads(answer.stdout)
+    assert found["failed"] == [found["results"][0]["name"]]
+    assert (tmp_path / found["failed"][0] / "ledger.jsonl").stat().st_size > 0
+    assert "0 of 1 cells hold" in (tmp_path / "integrity.txt").read_text()
