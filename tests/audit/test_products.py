@@ -64,3 +64,10 @@ def test_violations_of_every_kind_planted_in_a_ledger_of_the_product_are_caught(
     done = prove(Part(f"product {name}", 0, 5))
     assert sum(done.counts.values()) > 100
     assert done.wrong == []
+
+
+def test_the_brokers_words_at_the_open_follow_what_was_settled_in_the_night() -> None:
+    kinds = [record["kind"] for record in product_records("paper settled in the night")]
+    opened = len(kinds) - 1 - kinds[::-1].index("SESSION_OPENED")
+    assert "EXPIRY" in kinds[opened:]
+    assert kinds.index("EXPIRY", opened) < kinds.index("BROKER_STATEMENT", opened)
