@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 
+from audit.chain import Chain
 from audit.exchange_days import session_before, session_on
 from audit.findings import Severity
 from audit.times import DAY
@@ -84,9 +85,23 @@ def survivors(content: bytes, tries: int, seed: int) -> tuple[Counter[str], list
         if copy == content:
             continue
         done[how] += 1
-        if judge_lines(as_read(copy)).exit_code == 0:
+        lines = as_read(copy)
+        broken = is_broken(lines)
+        if (not broken or done.total() % 20 == 0) and judge_lines(lines).exit_code == 0:
             passed.append(f"{how} {done.total()} of seed {seed}")
     return done, passed
+
+
+def is_broken(lines: list[bytes]) -> bool:
+    """Tell whether the chain complains: that is a violation which nothing takes back, so the whole audit, which every
+    twentieth of them gets all the same, cannot end CLEAN.
+    """
+    complaints: list[str] = []
+    chain = Chain(lambda rule, seq, us, text: complaints.append(rule))
+    for _ in chain.walk(lines):
+        if complaints:
+            return True
+    return bool(complaints)
 
 
 @lru_cache(maxsize=4)
