@@ -19,8 +19,10 @@ from tools.backtest import BacktestRequest, run_backtest
 from tools.compare_runs import as_text, compare_folders
 from tools.lean_launcher import Installation
 from tools.ledger_reader import Record, exchange_time, read_ledger
+from tools.run_folder import read_summary
 
 FAMILY = frozenset({"QQQ", "TQQQ", "PSQ", "SQQQ"})
+SIDES = ("Long", "Inverse")
 STRESS = {
     "etf_rotation.confirm_bars": "1",
     "etf_rotation.min_hold_bars": "0",
@@ -68,6 +70,23 @@ def test_the_book_does_the_same_on_both_engines(job: Job, installation: Installa
     runs = [_run(job, engine, tmp_path) for engine in ("embedded", "lean")]
     comparison = compare_folders(*runs)
     assert comparison.same, as_text(comparison)
+    _shown_by_lean(runs[1])
+
+
+def _shown_by_lean(run: Path) -> None:
+    """LEAN's own result shows the principles, the chart, and the anchor that the summary lists last."""
+    shown = json.loads((run / "lean" / "run.json").read_text(encoding="utf-8"))
+    statistics = shown["runtimeStatistics"]
+    states = [text for name, text in statistics.items() if name.startswith("ETF P")]
+    assert len(states) == 6
+    assert all(text == "ok" for text in states) or statistics["ETF P6 utilisation"].startswith("breached")
+    last = read_summary(run)["anchors"][-1]
+    assert statistics["Ledger anchor"] == f"{last['head_seq']}:{last['head_hash']}"
+    series = shown["charts"]["ETF rotation"]["series"]
+    assert set(series) == {"Long exposure %", "Inverse exposure %", "Cash %", "Opens in the bar"}
+    long, inverse = (dict(series[f"{side} exposure %"]["values"]) for side in SIDES)
+    assert max(long.values()) > 0
+    assert not [moment for moment in long if long[moment] and inverse[moment]]
 
 
 @pytest.mark.parametrize("source", ["alternating", "random"])
