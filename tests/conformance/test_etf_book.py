@@ -89,9 +89,9 @@ def _shown_by_lean(run: Path) -> None:
     assert not [moment for moment in long if long[moment] and inverse[moment]]
 
 
-@pytest.mark.parametrize("source", ["alternating", "random"])
-def test_a_signal_that_flips_every_minute_keeps_the_principles(source: str, tmp_path: Path) -> None:
-    _run(Job(source, date(2025, 11, 26), 2, 20, _signal(source), _RESTLESS), "embedded", tmp_path)
+@pytest.mark.parametrize(("source", "opens"), [("alternating", 20), ("random", 20), ("constant", 2)])
+def test_hostile_signals_keep_the_principles_on_a_full_and_a_half_day(source: str, opens: int, tmp_path: Path) -> None:
+    _run(Job(source, date(2025, 11, 26), 2, opens, _signal(source), _RESTLESS), "embedded", tmp_path)
 
 
 def _run(job: Job, engine: str, folder: Path) -> Path:
