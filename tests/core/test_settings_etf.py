@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from core.errors import SettingsError
@@ -37,3 +40,13 @@ def test_etf_19_every_wrong_field_is_named_at_once() -> None:
 def test_the_weight_of_a_leverage() -> None:
     chosen = EtfRotationSettings(weight_1x_fraction=0.9, weight_3x_fraction=0.6)
     assert (chosen.weight(1), chosen.weight(3)) == (0.9, 0.6)
+
+
+def test_the_fact_sheet_names_the_defaults() -> None:
+    sheet = (Path(__file__).parents[2] / "docs/etf_rotation.md").read_text(encoding="utf-8")
+    settings = sheet.partition("## Settings")[2].partition("\n## ")[0]
+    named = dict(re.findall(r"`(\w+)`\s+(\d[\d.]*\d|\d)", settings))
+    assert len(named) >= 7
+    assert {name: float(value) for name, value in named.items()} == {
+        name: float(getattr(EtfRotationSettings(), name)) for name in named
+    }
