@@ -114,7 +114,7 @@ def _options(priced: PricedChain, members: list[Instrument]) -> dict[str, ModelV
     chain = priced.chain
     with np.errstate(invalid="ignore"):
         price = black_price(
-            chain.strike[at], chain.is_call[at], priced.forward, volatility, priced.years, priced.discount
+            chain.strike[places], chain.is_call[places], priced.forward, volatility, priced.years, priced.discount
         )
     for place, (member, _) in enumerate(found):
         known = None if math.isnan(volatility[place]) else float(volatility[place])
