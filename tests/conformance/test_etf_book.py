@@ -7,6 +7,8 @@ takes every waiting time away, they trade as often as the caps let them.
 from __future__ import annotations
 
 import json
+import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.backtest import BacktestRequest, run_backtest
+from tools.backtest import BacktestRequest, find_market, run_backtest
 from tools.compare_runs import as_text, compare_folders
 from tools.lean_launcher import Installation
 from tools.ledger_reader import Record, exchange_time, read_ledger
@@ -92,6 +94,61 @@ def _shown_by_lean(run: Path) -> None:
 @pytest.mark.parametrize(("source", "opens"), [("alternating", 20), ("random", 20), ("constant", 2)])
 def test_hostile_signals_keep_the_principles_on_a_full_and_a_half_day(source: str, opens: int, tmp_path: Path) -> None:
     _run(Job(source, date(2025, 11, 26), 2, opens, _signal(source), _RESTLESS), "embedded", tmp_path)
+
+
+HALT = date(2025, 9, 11)
+HELD_ALL_DAY = {"etf_rotation.signal.source": "constant", "friday_0dte.enabled": "false"}
+ENDS = {"one_minute_before_the_close": 958, "never": 961}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    "engines",
+    [("embedded",), pytest.param(("embedded", "lean"), marks=[pytest.mark.lean, pytest.mark.long])],
+    ids=["embedded", "both"],
+)
+def test_a_share_that_stops_trading_is_sold_in_the_auction(
+    engines: tuple[str, ...], end: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if "lean" in engines:
+        request.getfixturevalue("installation")
+    data = _halted(tmp_path / "data", "tqqq", HALT, 940, ENDS[end])
+    runs = []
+    for engine in engines:
+        asked = BacktestRequest(
+            engine=engine, data=data, start=HALT, end=HALT, overrides=HELD_ALL_DAY, out=tmp_path / engine
+        )
+        result = run_backtest(asked, quiet=True, with_report=False)
+        assert result.failure is None
+        runs.append(result.run_dir)
+    records = read_ledger(runs[0]).records
+    sales = [record for record in records if record["kind"] == "ORDER_INTENT" and record["purpose"] == "CLOSE"]
+    assert [(f"{exchange_time(sale):%H:%M}", sale["type"], sale["tif"]) for sale in sales] == [
+        ("15:44", "MARKET_ON_CLOSE", "GTC")
+    ]
+    fills = [record for record in records if record["kind"] == "FILL"]
+    assert [(f"{exchange_time(fill):%H:%M}", fill["qty"] > 0) for fill in fills] == [("09:51", True), ("16:00", False)]
+    assert fills[0]["qty"] == -fills[1]["qty"]
+    assert _kept_over_night(records) == {}
+    if len(runs) == 2:
+        comparison = compare_folders(*runs)
+        assert comparison.same, as_text(comparison)
+
+
+def _halted(out: Path, ticker: str, day: date, first: int, last: int) -> Path:
+    """Copy a synthetic market without the bars of one share that begin in these minutes of the day."""
+    market = find_market(BacktestRequest(start=day, sessions=2), quiet=True).folder
+    shutil.copytree(market, out)
+    for kind in ("trade", "quote"):
+        path = out / f"equity/usa/minute/{ticker}/{day:%Y%m%d}_{kind}.zip"
+        with zipfile.ZipFile(path) as archive:
+            (name,) = archive.namelist()
+            rows = archive.read(name).decode("ascii").splitlines()
+        kept = [row for row in rows if not first <= int(row.partition(",")[0]) // 60_000 < last]
+        assert 0 < len(kept) < len(rows)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name, "\n".join(kept))
+    return out
 
 
 def _run(job: Job, engine: str, folder: Path) -> Path:
