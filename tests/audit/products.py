@@ -66,6 +66,19 @@ def etf_split_orphan() -> bytes:
     return _etf(world)
 
 
+def etf_crash(*steps: float) -> Callable[[], bytes]:
+    """Return the maker of a session in which three quarters of the account sit in TQQQ when it falls, step by step."""
+
+    def make() -> bytes:
+        sleeve = {"etf_rotation.sleeve_fraction": "0.75", "etf_rotation.max_exposure_fraction": "2.25"}
+        world = EtfWorld(TRIPLE, settings=sleeve)
+        for number, factor in enumerate(steps):
+            world.market.move("TQQQ", round(85.19 * factor, 2), on(f"11:{number:02}"))
+        return _etf(world.run("12:00"))
+
+    return make
+
+
 def friday() -> bytes:
     """A condor is filled at its third offer and leaves at its time."""
     return _friday(World(prepare=_filled))
@@ -119,6 +132,8 @@ MADE: Mapping[str, Callable[[], bytes]] = {
     "etf two sessions": etf_two_sessions,
     "etf lost fill": etf_lost_fill,
     "etf split orphan": etf_split_orphan,
+    "etf crash": etf_crash(0.80),
+    "etf loss in two steps": etf_crash(0.955, 0.86),
     "friday": friday,
     "friday bidless wing": friday_bidless_wing,
     "friday refused": friday_refused,

@@ -66,6 +66,24 @@ def test_violations_of_every_kind_planted_in_a_ledger_of_the_product_are_caught(
     assert done.wrong == []
 
 
+@pytest.mark.parametrize("name", ["etf crash", "etf loss in two steps"])
+def test_a_trip_of_the_product_that_is_removed_is_missed(name: str) -> None:
+    records = [record for record in product_records(name) if record["kind"] not in ("BREAKER", "TRADING_STATE")]
+    assert len(records) < len(product_records(name))
+    judgement = judge_lines(chained(Ledger.recount(records)))
+    assert {cause.rule for cause in judgement.causes} == {"AU-57"}
+
+
+def test_a_halt_of_the_product_that_stayed_a_trip_is_seen() -> None:
+    records = [
+        record | ({"level": "TRIPPED"} if record["kind"] == "BREAKER" and record["level"] == "HALTED" else {})
+        for record in product_records("etf crash")
+        if record["kind"] != "TRADING_STATE" or record["to"] != "HALTED"
+    ]
+    judgement = judge_lines(chained(Ledger.recount(records)))
+    assert {cause.rule for cause in judgement.causes} == {"AU-57"}
+
+
 def test_the_brokers_words_at_the_open_follow_what_was_settled_in_the_night() -> None:
     kinds = [record["kind"] for record in product_records("paper settled in the night")]
     opened = len(kinds) - 1 - kinds[::-1].index("SESSION_OPENED")
