@@ -19,14 +19,15 @@ from typing import Any
 from core.eastern import to_utc
 from tools.lean_launcher import Installation
 from tools.lean_paper import PaperAccount, paper_configuration
-from tools.lean_process import STORE_FOLDER, LeanOutcome, LeanTask, run_task
+from tools.lean_process import CONSOLE, STORE_FOLDER, LeanOutcome, LeanTask, run_task
 from tools.paths import MAIN
 
 HERE = Path(__file__).resolve().parent
 RATE = 6
-"""Seconds of the session per second of ours: faster, LEAN's loop of one second would be too coarse for minutes."""
+"""Seconds of the session per second of ours, once LEAN stands: faster, its loop of one second would be too coarse."""
+_STANDS = "Begin DataStream"
 QUEUE = "TapeQueue"
-LIMIT_S = 240
+LIMIT_S = 300
 """Nothing here takes that long; a process that hangs is ended."""
 
 Records = Sequence[Mapping[str, Any]]
@@ -47,7 +48,7 @@ class Station:
     @staticmethod
     def build(installation: Installation, data: Path, folder: Path) -> Station:
         """Raises CannotBuild, with what the compiler said."""
-        _run("cc", "-O1", "-shared", "-fPIC", "-o", str(folder / "clock.so"), str(HERE / "clock.c"), "-ldl")
+        _run("cc", "-O1", "-shared", "-fPIC", "-o", str(folder / "clock.so"), str(HERE / "clock.c"), "-lpthread")
         project, made = folder / "source", folder / "queue"
         shutil.copytree(HERE / "queue", project)
         _run("dotnet", "build", str(project), "-v", "q", "-nologo", f"-p:LeanFolder={installation.launcher}", "-o",
@@ -69,7 +70,7 @@ class Station:
         """
         if store is not None:
             shutil.copytree(store, work / STORE_FOLDER)
-        root = work / STORE_FOLDER
+        root, hurry = work / STORE_FOLDER, work / "hurry"
         task = LeanTask(
             algorithm=MAIN,
             data=self.data,
@@ -80,11 +81,17 @@ class Station:
                 "LD_PRELOAD": str(self.built / "clock.so"),
                 "TAPE_CLOCK_START": repr(to_utc(start).replace(tzinfo=UTC).timestamp()),
                 "TAPE_CLOCK_RATE": str(RATE),
+                "TAPE_CLOCK_HURRY": str(hurry),
             },
             timeout_s=LIMIT_S,
         )
         before = len(records(root))
-        outcome = run_task(self.installation, task, is_over=lambda: is_over(records(root)[before:]))
+
+        def watch() -> None:
+            if not hurry.exists() and _STANDS in (work / CONSOLE).read_text(encoding="utf-8", errors="replace"):
+                hurry.touch()
+
+        outcome = run_task(self.installation, task, watch, lambda: is_over(records(root)[before:]))
         return Process(outcome, root, before)
 
 

@@ -20,7 +20,7 @@ from tools.lean_process import read_store
 from tools.ledger_chunks import join_chunks
 from tools.market import MarketSpec, generate
 
-pytestmark = [pytest.mark.lean, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lean, pytest.mark.long, pytest.mark.timeout(1_200)]
 
 FRIDAY = date(2025, 9, 19)
 CASH_USD = 100_000.0
@@ -59,7 +59,7 @@ def is_past_its_exit(records: Records) -> bool:
 @pytest.fixture(scope="module")
 def morning(station: Station, tmp_path_factory: pytest.TempPathFactory) -> Process:
     """The process that sells the condor, and is stopped as soon as it holds it."""
-    return station.live(tmp_path_factory.mktemp("live") / "morning", at(10, 26), PaperAccount(CASH_USD), SETTINGS,
+    return station.live(tmp_path_factory.mktemp("live") / "morning", at(10, 28), PaperAccount(CASH_USD), SETTINGS,
                         is_open)  # fmt: skip
 
 
@@ -140,6 +140,6 @@ def test_without_them_the_break_is_seen_and_locked_and_nothing_is_sent(
 
 def test_live_without_a_mode_is_refused_in_one_sentence(station: Station, tmp_path: Path) -> None:
     settings = {"etf_rotation.enabled": "false"}
-    refused = station.live(tmp_path / "lean", at(10, 26), PaperAccount(CASH_USD), settings, lambda _records: False)
+    refused = station.live(tmp_path / "lean", at(10, 28), PaperAccount(CASH_USD), settings, lambda _records: False)
     assert "run.mode = BACKTEST: expected PAPER or LIVE" in json.dumps(refused.outcome.result)
     assert refused.records() == []
