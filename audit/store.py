@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ CREATE TABLE violation(rule TEXT NOT NULL, severity TEXT NOT NULL CHECK(severity
 CREATE TABLE coverage(rule TEXT PRIMARY KEY, evaluations INTEGER NOT NULL CHECK(evaluations >= 0)) STRICT;
 """
 
-Row = tuple[Any, ...]
+Row = Sequence[Any]
 
 
 @dataclass(slots=True)
@@ -106,10 +107,13 @@ class _KindWriter:
             else:
                 columns.append(_column(name, field.type, optional=field.optional))
                 self._scalars.append((name, micros if store == "time" else None))
-        self._order = [name for name in fields if fields[name].type.store not in _CHILDREN]
+        order = [name for name in fields if fields[name].type.store not in _CHILDREN]
+        converters, nested = dict(self._scalars), dict(self._rows)
+        self._columns = [(name, converters.get(name), nested.get(name)) for name in order]
+        plain = not nested and not any(converters.values()) and not any(fields[name].optional for name in order)
+        # Most records are of kinds whose columns are just there: one look at all of them.
+        self._whole = itemgetter(*order) if plain and len(order) > 1 else None
         self.table = _table(kind.lower(), columns)
-        self._converters = dict(self._scalars)
-        self._nested = dict(self._rows)
 
     @property
     def tables(self) -> list[_Table]:
@@ -117,14 +121,16 @@ class _KindWriter:
 
     def add(self, seq: int, record: Record) -> None:
         row: list[Any] = [seq]
-        for name in self._order:
-            value = record.get(name)
-            if name in self._nested:
-                row += [(value or {}).get(key) for key in self._nested[name]]
-                continue
-            convert = self._converters[name]
-            row.append(value if convert is None or value is None else convert(value))
-        self.table.rows.append(tuple(row))
+        if self._whole is not None:
+            row += self._whole(record)
+        else:
+            for name, convert, keys in self._columns:
+                value = record.get(name)
+                if keys is not None:
+                    row += [(value or {}).get(key) for key in keys]
+                else:
+                    row.append(value if convert is None or value is None else convert(value))
+        self.table.rows.append(row)
         for name, kind, table in self._children:
             if name in record:
                 table.rows.extend(_child_rows(seq, record[name], kind))
