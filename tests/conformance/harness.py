@@ -71,6 +71,7 @@ def run_on_lean(case: Case, data: Path, work: Path, installation: Installation) 
     task = LeanTask(algorithm=case.path, data=data, work=work, parameters=case.parameters, timeout_s=240)
     outcome = run_task(installation, task)
     assert outcome.result is not None, "\n".join([str(outcome.error), *outcome.relevant_lines()])
+    assert not outcome.stopped, f"{case.name}: LEAN was not done after {task.timeout_s} s"
     state = outcome.result["state"]
     charts = {
         f"{chart}/{series}": [[float(moment), float(value)] for moment, value in content["values"]]
