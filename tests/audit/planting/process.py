@@ -96,7 +96,7 @@ def _old_state(ledger: Ledger) -> list[bytes] | None:
 
 @plants("loss of 1.5 limits without a halt", 57)
 def _no_halt(ledger: Ledger) -> list[bytes] | None:
-    return crash(ledger, loss_pct=8, answer="REDUCING")
+    return crash(ledger, loss_pct=10, answer="REDUCING")  # measured from a mark: the day may have gained two
 
 
 def _entry_verdict(ledger: Ledger) -> int | None:
