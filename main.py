@@ -42,6 +42,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         self._plan = settings
         self._assembly: Assembly | None = None
         self._silent = False
+        self._rests_until = datetime.min
         self._log_budget = LogBudget(settings.log, live=self.live_mode)
         self._configure(settings)
         self._market = LeanMarket(self)
@@ -121,6 +122,8 @@ class BulkheadAlgorithm(QCAlgorithm):
             assembly.attend(now)
             if now.second < _DATA_WITHIN_S:
                 return  # the bars of the minute that has just ended come on another thread, perhaps a moment later
+        if now < self._rests_until:
+            return
         last = assembly.coordinator.last_step
         # In silence every minute has its step; the first one waits until it is sure that no data comes for its minute.
         if last is None or self._silent or now - last >= _SILENT_FOR:
@@ -135,6 +138,7 @@ class BulkheadAlgorithm(QCAlgorithm):
             return
         now = self._market.time
         if not assembly.coordinator.is_due(now):
+            self._rests_until = assembly.coordinator.rests_until(now)  # LEAN's pulse goes on all night
             return
         if now.date() > self._plan.run.end and self._plan.run.mode is Mode.BACKTEST:
             self.quit("The last session is settled.")

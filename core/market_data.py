@@ -131,6 +131,8 @@ class MarketData:
     def with_quotes(self, snapshot: MarketSnapshot, structure: Structure) -> MarketSnapshot:
         """Return the same step with the quotes of a structure's legs, judged as those of held instruments are."""
         assert self._feed is not None, "the snapshot came from observe()"
+        if all(leg.symbol in snapshot.quotes for leg in structure.legs):
+            return snapshot
         quotes, last_good = dict(snapshot.quotes), dict(snapshot.last_good)
         for leg in structure.legs:
             if leg.symbol not in quotes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from AlgorithmImports import *
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 # LEAN has an OrderRequest, an Account, an OrderType and a TimeInForce of its own.
 from core.ports import Account as BrokerAccount, BrokerOrder, OrderRequest as PlanOrder
@@ -43,6 +43,8 @@ class LeanBroker:
         self._market = market
         self._margin_repeats = margin_repeats
         self._tickets: dict[str, list[OrderTicket]] = {}
+        self._walked: dict[str, int] | None = None
+        self._walked_on = date.min
 
     # --------------------------------------------------------------------------------------------------------- orders
 
@@ -114,10 +116,18 @@ class LeanBroker:
         return int(self._algorithm.portfolio[lean].quantity)
 
     def positions(self) -> Mapping[str, int]:
+        # A walk over a day's contracts costs more than the rest of a quiet step. In a backtest holdings change by an
+        # order event or over night only; live the broker may change them at any time, and every step walks.
+        today = self._algorithm.time.date()
+        if self._walked is None or self._walked_on != today or self._algorithm.live_mode:
+            self._walked, self._walked_on = self._walk(), today
+        return self._walked
+
+    def _walk(self) -> dict[str, int]:
         found: dict[str, int] = {}
         portfolio = self._algorithm.portfolio
         if not portfolio.invested:
-            return found  # one call instead of a walk over a day's contracts, in nearly every step
+            return found
         for holding in portfolio.values():
             if holding.invested:
                 found[self._market.instrument(holding.symbol).symbol] = int(holding.quantity)
@@ -165,6 +175,7 @@ class LeanBroker:
 
     def translate(self, event: OrderEvent) -> BrokerEvent | SettlementEvent:
         """Turn LEAN's event into ours. Settlement of an expired contract has price 0 and no tag: it is never a fill."""
+        self._walked = None
         order = self._algorithm.transactions.get_order_by_id(event.order_id)
         text = self._market.instrument(event.symbol).symbol
         # A whole second, as the pulse is stamped that folds it: a report is never younger than its line in the ledger.

@@ -37,6 +37,8 @@ class LeanMarket:
         self._index_of_root: dict[str, str] = {}
         self._listed: dict[str, dict[Symbol, date]] = {}
         self._slice: Slice | None = None
+        self._bars: TradeBars | None = None
+        self._quote_bars: QuoteBars | None = None
         self._slice_time = datetime.min
         self._halted: frozenset[str] = frozenset()
 
@@ -130,6 +132,7 @@ class LeanMarket:
         if self._algorithm.live_mode and not (data.bars.count or data.quote_bars.count):
             return False
         self._slice = data
+        self._bars, self._quote_bars = data.bars, data.quote_bars
         self._slice_time = self.time
         return True
 
@@ -139,30 +142,33 @@ class LeanMarket:
         now: datetime = self._algorithm.time
         return now if not (now.second or now.microsecond) else now.replace(second=0, microsecond=0)
 
+    def _is_current(self) -> bool:
+        """Whether the slice is of this very minute; an older one is history and must not be read as new."""
+        return self._slice_time == self.time
+
     def _current(self) -> Slice | None:
-        """The slice of this very minute; an older one is history and must not be read as new."""
-        return self._slice if self._slice_time == self.time else None
+        return self._slice if self._is_current() else None
 
     def bar(self, symbol: str) -> RawBar | None:
-        data, lean = self._current(), self._symbols.get(symbol)
-        if data is None or lean is None:
+        lean = self._symbols.get(symbol)
+        if lean is None or self._bars is None or not self._is_current():
             return None
-        bar = data.bars.get(lean)
+        bar = self._bars.get(lean)
         if bar is None or bar.is_fill_forward:
             return None
         # LEAN stamps a bar in its exchange's zone (an index: Chicago); a real bar of this slice ended now.
-        return RawBar(self.time, bar.open, bar.high, bar.low, bar.close, float(bar.volume))
+        return RawBar(self._slice_time, bar.open, bar.high, bar.low, bar.close, float(bar.volume))
 
     def quote(self, symbol: str) -> RawQuote | None:
-        data, lean = self._current(), self._symbols.get(symbol)
-        if data is None or lean is None:
+        lean = self._symbols.get(symbol)
+        if lean is None or self._quote_bars is None or not self._is_current():
             return None
-        bar = data.quote_bars.get(lean)
+        bar = self._quote_bars.get(lean)
         if bar is None or bar.is_fill_forward:
             return None
         bid, ask = bar.bid, bar.ask
         return RawQuote(
-            self.time,
+            self._slice_time,
             _present(bid.close) if bid is not None else None,
             _present(ask.close) if ask is not None else None,
             _present(bid.low) if bid is not None else None,

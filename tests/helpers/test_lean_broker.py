@@ -61,3 +61,36 @@ def test_an_order_that_nobody_sent_is_not_known_and_cannot_be_cancelled(world: W
     assert world.parts.broker.find("00000000|friday_0dte-20250905-9|OPEN|1") is None
     world.parts.broker.cancel("00000000|friday_0dte-20250905-9|OPEN|1")
     assert len(world.parts.gateway.working_children()) == 1
+
+
+def filled(world: World) -> None:
+    """The market comes to the third offer in the minute to 10:33."""
+    world.condor(mid=2.70, half=0.40)
+    world.condor(mid=3.10, half=0.40, since="10:33")
+
+
+def test_what_a_report_has_changed_is_seen_in_the_same_session() -> None:
+    world = World(prepare=filled).run("10:29")
+    assert dict(world.parts.broker.positions()) == {}
+    world.run("10:45")
+    held = dict(world.parts.books.positions())
+    assert len(held) == 4
+    assert dict(world.parts.broker.positions()) == held
+
+
+def test_a_quiet_session_walks_over_the_holdings_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(prepare=filled).run("09:32")
+    walks: list[None] = []
+    broker: Any = world.parts.broker
+    walk = type(broker)._walk
+
+    def counted(self: Any) -> dict[str, int]:
+        walks.append(None)
+        found: dict[str, int] = walk(self)
+        return found
+
+    monkeypatch.setattr(type(broker), "_walk", counted)
+    world.run("10:25")
+    assert not walks
+    world.run("10:45")
+    assert walks
