@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,6 @@ class Process:
     outcome: LeanOutcome
     store: Path
     told: int
-    cached: dict[str, Any] = field(default_factory=dict)
 
     def records(self, *kinds: str) -> Records:
         """Return the records of this process alone."""
@@ -110,6 +110,14 @@ class Process:
 
     def alerts(self) -> list[str]:
         return [record["code"] for record in self.records("ALERT")]
+
+    @property
+    def summary(self) -> str:
+        """Say in one line what it lived through; pytest shows it with -s."""
+        counts = Counter(record["kind"] for record in self.records())
+        first, last = self.records()[0]["time"], self.records()[-1]["time"]
+        what = ", ".join(f"{name} {counts[name]}" for name in ("ORDER_SENT", "FILL", "BREAK", "TRADE_CLOSED", "ALERT"))
+        return f"{first} to {last} in {self.outcome.wall_s:.0f} s, {self.outcome.peak_rss_mb:.0f} MB: {what}"
 
 
 def records(store: Path) -> Records:

@@ -64,6 +64,7 @@ def morning(station: Station, tmp_path_factory: pytest.TempPathFactory) -> Proce
 
 
 def assert_went_well(process: Process) -> None:
+    print(process.summary)
     outcome = process.outcome
     assert outcome.status == "Completed", outcome.relevant_lines()
     assert outcome.result is not None
