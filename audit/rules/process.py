@@ -252,13 +252,14 @@ class SignalLives(Rule):
     DEAD: ClassVar[dict[str, str]] = {"DETECTOR_DEAD": "a detector is dead", "SIGNAL_DEAD": "the signal is dead"}
 
     def start(self) -> None:
-        self._begin()
-
-    def on_run_started(self, record: Record) -> None:
+        self._day = ""
         self._begin()
 
     def on_session_opened(self, record: Record) -> None:
-        self._begin()
+        """A restart opens its session once more; the signal goes on from the session's bars."""
+        if record["date"] != self._day:
+            self._day = record["date"]
+            self._begin()
 
     def _begin(self) -> None:
         self._values: deque[int] = deque()

@@ -53,7 +53,8 @@ def test_a_violation_planted_in_a_ledger_of_the_product_is_caught(kind: Planted)
 
 QUICK = ("etf day", "friday bidless wing")
 UNFIT = {
-    "split halves wrong", "21-DTE kept", "refusals removed", "1 share overnight on a half day", "idle half the session",
+    "split halves wrong", "21-DTE kept", "21-DTE kept for a night", "refusals removed", "idle half the session",
+    "1 share overnight on a half day", "1 share sold in the morning",
 }  # fmt: skip
 """Those need a split, puts of 21 days, a Friday without a trade, a half day, a session that was mostly idle."""
 
