@@ -45,6 +45,7 @@ CASES = (
     *(_case("warm_up", name, how=name, start="2024-11-26") for name in ("days", "sessions", "bars")),
     *(_case("wander", f"{name}_{seed}", brokerage=name, seed=str(seed), cash="100000000", end="2024-11-29")
       for seed, name in enumerate(_BROKERAGES, 1)),
+    _case("touch", "plain", end="2024-11-25"),
     _case("resting", "plain", end="2024-11-27"),
     *(_case("replies", name, brokerage=name) for name in ("default", "schwab")),
     *(_case("half_day", name, brokerage=name, start="2024-11-29", end="2024-12-02") for name in ("default", "ib")),
