@@ -1,6 +1,6 @@
 """Limits and stops that the next bar just reaches, just misses, or passes by the smallest step.
 
-The prices are those of the lab market: at 10:01 the ask of P5990 goes down to 6.30 and its bid up to 6.25, SPY trades
+The prices are those of the lab market: at 10:01 the ask of P5980 goes down to 2.45 and its bid up to 2.35, SPY trades
 between 599.68 and 599.72; at 10:06 SPY trades between 599.43 and 599.47; at 10:11 the vertical costs 5.20 at best, and
 brings 4.85.
 """
@@ -27,10 +27,10 @@ class Touch(Probe):
             self.at(f"11-25 {minute}", self.cancel_all, self.account)
 
     def limits(self) -> None:
-        put, spy = self.contract("1125P5990"), self._watched["SPY"]
-        for price in (6.25, 6.3, 6.35):
+        put, spy = self.contract("1125P5980"), self._watched["SPY"]
+        for price in (2.4, 2.45, 2.5):
             self._sent.append(self.limit_order(put, 1, price, tag=f"buy {price}"))
-        for price in (6.2, 6.25, 6.3):
+        for price in (2.3, 2.35, 2.4):
             self._sent.append(self.limit_order(put, -1, price, tag=f"sell {price}"))
         for cents in range(67, 72):
             self._sent.append(self.limit_order(spy, 10, 599 + cents / 100, tag=f"buy {cents}"))
