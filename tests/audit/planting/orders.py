@@ -213,7 +213,8 @@ def _after_close(ledger: Ledger) -> list[bytes] | None:
 
 @plants("loose leg", 19, "friday")
 def _loose(ledger: Ledger) -> list[bytes] | None:
-    place = ledger.pick("ORDER_INTENT", lambda record: len(record["legs"]) > 1)
+    sent = {record["order"] for record in ledger.records if record["kind"] == "ORDER_SENT"}
+    place = ledger.pick("ORDER_INTENT", lambda record: len(record["legs"]) > 1 and record["order"] in sent)
     if place is None:
         return None
     if ledger.rng.random() < 0.5:
