@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from audit.entities import Order
 from audit.exchange_days import Session, minute_of_session, session_after
 from audit.findings import Severity
@@ -62,7 +64,7 @@ class CashNotNegative(Rule):
             self.hold("cash", below, f"account cash is {cash / DOLLAR:.2f}", value=cash, bound=-DOLLAR, exposure=cash)
 
 
-class _Sides(Rule):
+class _Sides(Rule, ABC):
     """Looks at the symbols that are held or may still be opened, by side."""
 
     needs = Needs.FAMILY_BOOK
@@ -96,8 +98,9 @@ class _Sides(Rule):
         longs, inverses = symbols & LONG_SIDE.keys(), symbols & INVERSE_SIDE.keys()
         self.decide(longs, inverses)
 
+    @abstractmethod
     def decide(self, longs: set[str], inverses: set[str]) -> None:
-        raise NotImplementedError
+        """Judge the symbols of both sides."""
 
 
 class NoOpposites(_Sides):
@@ -284,7 +287,7 @@ class Utilisation(Rule):
                      value=round(mean * 1e6), bound=round(UTILISATION * 1e6))  # fmt: skip
 
 
-class _FamilyOpen(Rule):
+class _FamilyOpen(Rule, ABC):
     needs = Needs.FAMILY_BOOK
 
     def on_order_sent(self, record: Record) -> None:
@@ -293,8 +296,9 @@ class _FamilyOpen(Rule):
             self.judge(FAMILY_BOOK)
             self.opens(order)
 
+    @abstractmethod
     def opens(self, order: Order) -> None:
-        raise NotImplementedError
+        """Judge one opening when it is sent."""
 
     def hit_open(self, order: Order, text: str, value: int = 0, bound: int = 0) -> None:
         symbol = open_symbol(order)
