@@ -19,6 +19,7 @@ MONDAY = date(2025, 9, 8)
 DAYS = [MONDAY + timedelta(days=number) for number in range(WARMING_UP + 3)]
 TRADED = frozenset(DAYS[-1:])
 EMBEDDED = ChildRun(1_000, wall_s=0.5, algorithm_s=0.2, process_s=1.0, peak_rss_mb=100, steps_us=())
+EMBEDDED_IDLE = ChildRun(1_000, wall_s=0.25, algorithm_s=0.0, process_s=0.5, peak_rss_mb=90, steps_us=())
 
 
 def lean_run(seconds: float, *, traded_s: float | None = None, loop_s: float = 10.0, **more: float) -> LeanRun:
@@ -37,7 +38,7 @@ def named(figures: list[Figure]) -> dict[str, float]:
 
 
 def test_sessions_with_and_without_a_trade_are_compared_apart_and_compiling_ones_not_at_all() -> None:
-    figures = named(compare([lean_run(1.0, traded_s=2.0)], [ours(1.25, 3.0)], [EMBEDDED]))
+    figures = named(compare([lean_run(1.0, traded_s=2.0)], [ours(1.25, 3.0)], [EMBEDDED], [EMBEDDED_IDLE]))
     assert figures["overhead on sessions without a trade"] == pytest.approx(25)
     assert figures["overhead on sessions with a trade"] == pytest.approx(50)
     assert figures["sessions without a trade, compared"] == 2
@@ -46,25 +47,29 @@ def test_sessions_with_and_without_a_trade_are_compared_apart_and_compiling_ones
 
 def test_of_each_session_the_quickest_repetition_counts() -> None:
     idle, slow, quick = lean_run(1.0, traded_s=2.0), ours(9.0, 2.0), ours(1.5, 9.0)
-    figures = named(compare([idle, lean_run(5.0, traded_s=5.0)], [slow, quick], [EMBEDDED]))
+    figures = named(compare([idle, lean_run(5.0, traded_s=5.0)], [slow, quick], [EMBEDDED], [EMBEDDED_IDLE]))
     assert figures["overhead on sessions without a trade"] == pytest.approx(50)
     assert figures["overhead on sessions with a trade"] == pytest.approx(0)
 
 
 def test_without_a_day_of_one_kind_its_overhead_is_left_out() -> None:
-    figures = named(compare([lean_run(1.0)], [lean_run(1.0)], [EMBEDDED]))
+    figures = named(compare([lean_run(1.0)], [lean_run(1.0)], [EMBEDDED], [EMBEDDED_IDLE]))
     assert "overhead on sessions with a trade" not in figures
     assert figures["sessions with a trade, compared"] == 0
 
 
 def test_lean_stands_beside_the_embedded_engine_with_and_without_start_up() -> None:
-    figures = named(compare([lean_run(1.0)], [ours(1.0, 1.0, loop_s=6.0), ours(1.0, 1.0, loop_s=4.0)], [EMBEDDED]))
-    assert figures["LEAN / embedded, start-up included"] == pytest.approx(9.0)
-    assert figures["LEAN / embedded, start-up excluded"] == pytest.approx(8.0)
+    figures = named(
+        compare([lean_run(1.0)], [ours(1.0, 1.0, loop_s=6.0), ours(1.0, 1.0, loop_s=4.0)], [EMBEDDED], [EMBEDDED_IDLE])
+    )
+    assert figures["LEAN / embedded, main.py, start-up included"] == pytest.approx(9.0)
+    assert figures["LEAN / embedded, main.py, start-up excluded"] == pytest.approx(8.0)
+    assert figures["LEAN / embedded, idle algorithm, start-up included"] == pytest.approx(30.0)
+    assert figures["LEAN / embedded, idle algorithm, start-up excluded"] == pytest.approx(40.0)
 
 
 def test_the_algorithms_own_time_is_told_by_handler_the_largest_first() -> None:
-    told = compare([lean_run(1.0)], [ours(1.0, 1.0, pulse=0.8, on_data=1.6)], [EMBEDDED])
+    told = compare([lean_run(1.0)], [ours(1.0, 1.0, pulse=0.8, on_data=1.6)], [EMBEDDED], [EMBEDDED_IDLE])
     names = [figure.name for figure in told if figure.name.startswith("  ")]
     assert names == ["  on_data", "  pulse"]
     assert named(told)["on_data"] == pytest.approx(200)
