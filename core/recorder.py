@@ -76,6 +76,8 @@ class Recorder:
         self.contracts: Callable[[], Mapping[str, str]] = dict
         self.at_work: Callable[[], Iterable[str]] = tuple
         self.lately_in_play: frozenset[str] = frozenset()
+        self._played: frozenset[str] = frozenset()
+        """What this step began with, for the mark at the close: an auction may have sold it."""
         """Symbols that were held or at work when the last step ended: the minute since then is theirs to be marked."""
 
     # --------------------------------------------------------------------------------------------------------- header
@@ -156,7 +158,7 @@ class Recorder:
 
     def close_session(self, snapshot: MarketSnapshot, session: Session) -> None:
         now = snapshot.time
-        self._mark(snapshot)
+        self._mark(snapshot, self._played)
         self.statement(now)
         equity = snapshot.equity_usd
         equity_u6 = {} if equity is None else {"equity_u6": to_u6(equity)}
@@ -208,13 +210,13 @@ class Recorder:
         age = int(min(vix.age_s, 86_400))
         self._ledger.append(Kind.VIX, "", now, age_s=age, verdict=vix.verdict.value, regime=vix.regime.value, **value)
 
-    def _mark(self, snapshot: MarketSnapshot) -> None:
+    def _mark(self, snapshot: MarketSnapshot, also: frozenset[str] = frozenset()) -> None:
         assert snapshot.equity is not None
         assert snapshot.account is not None
         if snapshot.equity.usd is None:
             return
         margin = self._margin.usage(snapshot, self._books)
-        symbols = sorted(self._in_play() | self.lately_in_play)
+        symbols = sorted(self._in_play() | self.lately_in_play | also)
         px = {symbol: _px(snapshot.quote(symbol), snapshot.price(symbol)) for symbol in symbols}
         for underlying in sorted({self._books.instrument(symbol).underlying for symbol in symbols}):
             bar = snapshot.bars.get(underlying)
@@ -275,7 +277,7 @@ class Recorder:
         """State the broker's holdings at the open and when fills or expiries were folded; save what has changed."""
         if self._books.movements != self._stated_movements:
             self.statement(snapshot.time)
-        self.lately_in_play = self._in_play()
+        self._played, self.lately_in_play = self.lately_in_play, self._in_play()
         self.save_state(snapshot.time)
 
     def save_state(self, now: datetime) -> None:
