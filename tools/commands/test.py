@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -23,7 +24,8 @@ def command(full: bool, pytest_arguments: tuple[str, ...]) -> int:
     Everything else on the line goes to pytest: `./bulkhead test -k FP40`, `./bulkhead test tests/engine -x`.
     Tests run on all cores in random order; pytest prints the seed of the order, `--randomly-seed=N` repeats it.
     """
-    return subprocess.call(pytest_command(list(pytest_arguments), full=full), cwd=ROOT)
+    environment = {"BULKHEAD_HYPOTHESIS": "anew" if full else "quick", **os.environ}
+    return subprocess.call(pytest_command(list(pytest_arguments), full=full), cwd=ROOT, env=environment)
 
 
 def pytest_command(arguments: list[str], *, full: bool) -> list[str]:
