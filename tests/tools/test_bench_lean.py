@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.bench import ChildRun, Figure
+from tools.bench import ChildRun, Figure, market_of, run_child
 from tools.bench_lean import IDLE, OURS, WARMING_UP, LeanRun, bench_lean, compare
 from tools.errors import BulkheadUsageError
 from tools.measured.stopwatch import Stopwatch
@@ -92,6 +92,12 @@ def test_the_stopwatch_notes_the_first_data_of_a_day() -> None:
     assert list(noted["starts"]) == ["2025-09-08", "2025-09-09"]
     assert noted["starts"]["2025-09-08"] < noted["starts"]["2025-09-09"] < noted["end"]
     assert noted["handlers"] == {"on_data": 0.75}
+
+
+def test_the_idle_algorithm_runs_on_the_embedded_engine() -> None:
+    market = market_of(1, quiet=True)
+    minutes = 390 * len(("SPY trade", "SPX", "VIX"))
+    assert run_child(market, idle=True).data_points > minutes
 
 
 @pytest.mark.parametrize("name", [IDLE, OURS])
