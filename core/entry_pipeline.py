@@ -76,12 +76,9 @@ class EntryPipeline:
         name_trade gives (trade id, intent id); it is called only when a size above 0 was found, so that refusals use
         up no number.
         """
-        smallest = scale
-        for gated in self.gates:
-            verdict = gated.rule(wanted, snapshot, self._books)
-            if not verdict.allowed:
-                return verdict.at(gated.gate)
-            smallest = min(smallest, scale * verdict.scale)
+        smallest = pass_gates(self.gates, wanted, snapshot, self._books, scale)
+        if isinstance(smallest, Verdict):
+            return smallest
         bounds = [bound for source in self._bounds for bound in source(wanted, snapshot, self._books, smallest)]
         answer = self._sizer(wanted, snapshot, self._books, smallest, bounds, strategy.cap(snapshot))
         # Anything but a whole number above 0 is a broken sizer, and nothing is sized by it.
@@ -118,6 +115,19 @@ class EntryPipeline:
             scale_e6=round(scale * 1e6),
             units=units,
         )
+
+
+def pass_gates(
+    gates: Sequence[GatedRule], wanted: Intent, snapshot: MarketSnapshot, books: Books, scale: float
+) -> float | Verdict:
+    """Return the smallest scale that the gates leave of the step's, or the refusal of the first that refuses."""
+    smallest = scale
+    for gated in gates:
+        verdict = gated.rule(wanted, snapshot, books)
+        if not verdict.allowed:
+            return verdict.at(gated.gate)
+        smallest = min(smallest, scale * verdict.scale)
+    return smallest
 
 
 def refuse_entry(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from core.books import Books
-from core.entry_pipeline import Asked, GatedRule, refuse_entry
+from core.entry_pipeline import Asked, GatedRule, pass_gates, refuse_entry
 from core.family import BOOK, SizeVerdict, SizingFacts
 from core.family_fold import FamilyFold
 from core.family_market import FamilyMarket
@@ -212,12 +212,9 @@ class FamilyEntry:
         refusal = owned(wanted)
         if refusal is not None:
             return refusal
-        smallest = scale
-        for gated in self._gates:
-            verdict = gated.rule(wanted, snapshot, self._books)
-            if not verdict.allowed:
-                return verdict.at(gated.gate)
-            smallest = min(smallest, scale * verdict.scale)
+        smallest = pass_gates(self._gates, wanted, snapshot, self._books, scale)
+        if isinstance(smallest, Verdict):
+            return smallest
         too_high = self._vix_too_high(snapshot)
         if too_high is not None:
             return too_high

@@ -76,9 +76,9 @@ class Recorder:
         self.contracts: Callable[[], Mapping[str, str]] = dict
         self.at_work: Callable[[], Iterable[str]] = tuple
         self.lately_in_play: frozenset[str] = frozenset()
+        """Symbols that were held or at work when the last step ended: the minute since then is theirs to be marked."""
         self._played: frozenset[str] = frozenset()
         """What this step began with, for the mark at the close: an auction may have sold it."""
-        """Symbols that were held or at work when the last step ended: the minute since then is theirs to be marked."""
 
     # --------------------------------------------------------------------------------------------------------- header
 

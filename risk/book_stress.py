@@ -62,13 +62,13 @@ class BookStress:
         self._settings = settings
         self._stress = stress
         self._pricer = pricer
-        self._seen: tuple[object, ...] = ()
+        self._seen: tuple[object, ...] = (None, None, None, None)
         self._priced: dict[str, TradeStress] = {}
 
     def trades(self, snapshot: MarketSnapshot, books: Books) -> tuple[TradeStress, ...]:
         """Return every trade that holds or may hold something, in the order of the books."""
         seen = (snapshot.time, snapshot.quotes, snapshot.equity, snapshot.vix)
-        if len(seen) != len(self._seen) or any(now is not then for now, then in zip(seen, self._seen, strict=True)):
+        if any(now is not then for now, then in zip(seen, self._seen, strict=True)):
             self._seen, self._priced = seen, {}
         return tuple(self._trade_now(exposure, snapshot) for exposure in exposures(books))
 
