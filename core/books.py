@@ -27,7 +27,6 @@ from core.vocabulary import ExitPlan, Instrument, Leg, OrderOutcome, Purpose, Ri
 
 _EXTERNAL: Final = frozenset({"DEPOSIT", "WITHDRAWAL"})
 _CLOSING: Final = frozenset({Purpose.CLOSE, Purpose.REDUCE, Purpose.FLATTEN})
-_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 _STANDING: Final = ""
 """The book of what the account held before our first record: ours to count, never ours to trade."""
 
@@ -49,6 +48,9 @@ class Books:
         self._by_book: dict[tuple[str, str], int] = {}
         self._trades: dict[str, Trade] = {}
         self._open: dict[str, Trade] = {}
+        # Views that are asked many times a step; each is forgotten where the one thing that it shows changes.
+        self._open_of: dict[str | None, tuple[Trade, ...]] = {}
+        self._held: Mapping[str, int] | None = None
         self._planned: dict[tuple[str, date], list[Trade]] = {}
         self._closed: dict[str, list[Trade]] = {}
         self._moved: dict[str, datetime] = {}
@@ -68,9 +70,18 @@ class Books:
     def has_trade(self, trade: str) -> bool:
         return trade in self._trades
 
+    @property
+    def has_open_trades(self) -> bool:
+        """Whether a trade is neither CLOSED nor CANCELLED."""
+        return bool(self._open)
+
     def open_trades(self, strategy: str | None = None) -> tuple[Trade, ...]:
         """Return trades that are neither CLOSED nor CANCELLED, in the order of their plans."""
-        return tuple(trade for trade in self._open.values() if strategy in (None, trade.strategy))
+        found = self._open_of.get(strategy)
+        if found is None:
+            found = tuple(trade for trade in self._open.values() if strategy in (None, trade.strategy))
+            self._open_of[strategy] = found
+        return found
 
     def closed_trades(self, strategy: str) -> tuple[Trade, ...]:
         """Return a strategy's trades that ended with a result, in the order in which they ended."""
@@ -112,12 +123,22 @@ class Books:
     def instrument(self, symbol: str) -> Instrument:
         return self._instruments[symbol]
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether no book holds anything."""
+        return not self._positions
+
     def position(self, symbol: str) -> int:
         return self._positions.get(symbol, 0)
 
     def positions(self) -> Mapping[str, int]:
-        """Return signed holdings by symbol over all books, sorted by symbol; zeros are left out."""
-        return MappingProxyType(dict(sorted(self._positions.items()))) if self._positions else _NOTHING
+        """Return signed holdings by symbol over all books, sorted by symbol; zeros are left out.
+
+        It is a view of this moment: a later movement makes another one.
+        """
+        if self._held is None:
+            self._held = MappingProxyType(dict(sorted(self._positions.items())))
+        return self._held
 
     def position_of(self, book: str, symbol: str) -> int:
         return self._by_book.get((book, symbol), 0)
@@ -158,6 +179,11 @@ class Books:
         held = self._trades[trade]
         agreed = held.legs if not self.breaks else self.agreed_legs(trade)
         return uncovered(((self._instruments[symbol], qty) for symbol, qty in agreed.items()), held.declared_nakeds)
+
+    @property
+    def has_uncovered(self) -> bool:
+        """Whether a sold contract of an open trade lacks its cover."""
+        return any(trade.uncovered_since is not None for trade in self._open.values())
 
     @property
     def uncovered_shorts(self) -> tuple[Uncovered, ...]:
@@ -247,6 +273,7 @@ class Books:
         declared = {symbol: per_unit * units for symbol, per_unit in declared_nakeds(structure).items()}
         made = Trade(trade, book, structure, units, risk, fields.get("margin_u6", 0), time, basis, declared)
         self._trades[trade] = self._open[trade] = made
+        self._open_of.clear()
         self._planned.setdefault((book, day_of(trade, time)), []).append(made)
 
     def _order_intent(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
@@ -312,6 +339,7 @@ class Books:
 
     def _move(self, book: str, symbol: str, qty: int, time: datetime) -> None:
         _add(self._positions, symbol, qty)
+        self._held = None
         _add(self._by_book, (book, symbol), qty)
         self.movements += 1
         self._moved[symbol] = self.last_moved = time
@@ -360,6 +388,7 @@ class Books:
         if after.is_end:
             trade.closed = time
             self._open.pop(trade.id)
+            self._open_of.clear()
             if after is TradeState.CLOSED and trade.opened is not None:
                 self._closed.setdefault(trade.strategy, []).append(trade)
 

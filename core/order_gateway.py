@@ -81,8 +81,13 @@ class OrderGateway:
     def open_session(self) -> None:
         self._sender.open_session()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is at work and no report waits to be folded."""
+        return not self._orders.parents and not self._desk.has_reports
+
     def parents(self) -> tuple[Parent, ...]:
-        return tuple(self._orders)
+        return self._orders.parents
 
     def working_children(self) -> tuple[Child, ...]:
         return self._orders.children
@@ -102,6 +107,8 @@ class OrderGateway:
 
     def fold(self, now: datetime) -> None:
         """Fold all queued reports into ledger, books and orders, then judge the orders that they concern."""
+        if not self._desk.has_reports:
+            return
         for touched in self._desk.fold(now):
             parent, child = touched.parent, touched.child
             self._judge(parent, child, now)
@@ -133,7 +140,7 @@ class OrderGateway:
 
         in_step: all reports of this minute have been folded.
         """
-        for parent in self._orders:
+        for parent in self._orders.parents:
             child = parent.working
             if child is None:
                 continue
@@ -219,6 +226,8 @@ class OrderGateway:
         """Move every parent one step if its time has come. Closings first, then openings in the order in which they
         began.
         """
+        if not self._orders.parents:
+            return
         for parent in sorted(self._orders, key=lambda item: (item.is_opening, item.started, item.intent_id)):
             parent.was_rejected = False  # holdings were compared since
             if parent.end is None:
@@ -322,7 +331,7 @@ class OrderGateway:
             (self._desk.has_reports and bool(self._group_wait))
             or self._closings.is_waiting
             or any(child.state in waits or child.is_broken for child in self._orders.children)
-            or any(trade.uncovered_since is not None for trade in self._books.open_trades())
+            or self._books.has_uncovered
         )
 
     def attend(self, snapshot: MarketSnapshot) -> None:
@@ -363,9 +372,11 @@ class OrderGateway:
 
     def cancel_openings(self, now: datetime) -> None:
         """Cancel every working opening that could not be sent now: whoever may not open has none at work."""
-        for parent in self._orders:
+        for parent in self._orders.parents:
+            if not parent.is_opening or parent.stopping:
+                continue
             state, _ = self._sender.state_of(parent.strategy, parent.structure.symbols)
-            if parent.is_opening and not parent.stopping and state is not TradingState.ACTIVE:
+            if state is not TradingState.ACTIVE:
                 self._stop(parent, now)
 
     def cancel_all(self, now: datetime) -> None:
@@ -433,5 +444,5 @@ class OrderGateway:
 
     def recover_unknown(self, now: datetime) -> None:
         """Book what orders in doubt must have filled that the broker does not know any more."""
-        if self._doubts.recover(self.working_children(), now):
+        if self._orders.parents and self._doubts.recover(self.working_children(), now):
             self.fold(now)

@@ -18,7 +18,7 @@ from core.component_initializer import ComponentInitializer, Report
 from core.errors import LedgerError
 from core.ledger import Ledger
 from core.ledger_kinds import Kind
-from core.market import MarketSnapshot, Quote, Session, VixReading
+from core.market import MarketSnapshot, Quote, Regime, Session, VixReading, VixVerdict
 from core.order_gateway import OrderGateway
 from core.ports import Account, Broker
 from core.reasons import Reason
@@ -65,7 +65,7 @@ class Recorder:
         self._state = state
         self._margin = margin
         self._phase: SessionPhase | None = None
-        self._vix: tuple[str, str] | None = None
+        self._vix: tuple[VixVerdict, Regime] | None = None
         self._vix_at: datetime | None = None
         self._opened: date | None = None
         self._marked_open = False
@@ -74,11 +74,12 @@ class Recorder:
         self.anchor: tuple[int, str] | None = None
         """Line and hash of the ledger's head at the last close."""
         self.contracts: Callable[[], Mapping[str, str]] = dict
-        self.at_work: Callable[[], Iterable[str]] = tuple
+        self.at_work: Callable[[], tuple[str, ...]] = tuple
         self.lately_in_play: frozenset[str] = frozenset()
         """Symbols that were held or at work when the last step ended: the minute since then is theirs to be marked."""
         self._played: frozenset[str] = frozenset()
         """What this step began with, for the mark at the close: an auction may have sold it."""
+        self._seen_play: tuple[Mapping[str, int], tuple[str, ...], frozenset[str]] = ({}, (), frozenset())
 
     # --------------------------------------------------------------------------------------------------------- header
 
@@ -188,11 +189,11 @@ class Recorder:
         if phase is not self._phase:
             self._phase = phase
             self._ledger.append(Kind.PHASE, "", snapshot.time, phase=phase.value)
-        trades = phase.market_open and bool(self._books.open_trades())
+        trades = phase.market_open and self._books.has_open_trades
         has_bars = phase.market_open and snapshot.time > session.open
         assert snapshot.vix is not None
         self._vix_record(snapshot.vix, snapshot.time, always=trades)
-        if has_bars and (trades or self._in_play() or self.lately_in_play or not self._marked_open):
+        if has_bars and (trades or self.lately_in_play or not self._marked_open or self._in_play()):
             self._mark(snapshot)
             self._marked_open = True
 
@@ -202,10 +203,9 @@ class Recorder:
         self._vix_record(snapshot.vix, snapshot.time, always=self._vix_at != snapshot.time)
 
     def _vix_record(self, vix: VixReading, now: datetime, *, always: bool) -> None:
-        seen = (vix.verdict.value, vix.regime.value)
-        if seen == self._vix and not always:
+        if not always and self._vix == (vix.verdict, vix.regime):
             return
-        self._vix, self._vix_at = seen, now
+        self._vix, self._vix_at = (vix.verdict, vix.regime), now
         value = {} if vix.value is None else {"value_e6": round(vix.value * 1e6)}
         age = int(min(vix.age_s, 86_400))
         self._ledger.append(Kind.VIX, "", now, age_s=age, verdict=vix.verdict.value, regime=vix.regime.value, **value)
@@ -237,7 +237,15 @@ class Recorder:
         )
 
     def _in_play(self) -> frozenset[str]:
-        return frozenset(self._books.positions()).union(self.at_work())
+        """Return what is held or at work.  Both views are made anew when they change, so that the same two objects
+        give the same symbols.
+        """
+        held, at_work = self._books.positions(), self.at_work()
+        seen_held, seen_at_work, found = self._seen_play
+        if held is not seen_held or at_work is not seen_at_work:
+            found = frozenset(held).union(at_work)
+            self._seen_play = held, at_work, found
+        return found
 
     def causes(self, snapshot: MarketSnapshot) -> tuple[Cause, ...]:
         """Return the causes that follow from our own valuation and from the feed."""
@@ -282,6 +290,8 @@ class Recorder:
 
     def save_state(self, now: datetime) -> None:
         """Save the state when something has changed since the last time."""
+        if self._state.is_saved:
+            return
         try:
             self._state.save_if_changed(now, self.contracts())
         except LedgerError as error:

@@ -281,12 +281,17 @@ class StateManager:
         """Let a part's latches travel in the snapshot."""
         self._parts[name] = part
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether nothing was written since the last slot; always where the run keeps none."""
+        return self._slots is None or self._ledger.seq == self._saved_seq
+
     def save_if_changed(self, now: datetime, contracts: Mapping[str, str]) -> None:
         """Write the next slot when the ledger has grown since the last one.
 
         contracts: symbol text -> the broker's durable identity of it.  Raises LedgerError when the store refuses.
         """
-        if self._slots is None or self._ledger.seq == self._saved_seq:
+        if self._slots is None or self.is_saved:
             return
         self._ledger.flush(durable=True)  # the ledger first, so that a slot is ahead of it only after a loss
         slot, seq, digest = self._slots.save(self._body(now, contracts), shorten=_drop_oldest)

@@ -260,23 +260,32 @@ class WorkingOrders:
     """All parents that have not ended.  A trade has at most one opening and one closing, and one repair per symbol."""
 
     def __init__(self) -> None:
-        self._parents: dict[str, Parent] = {}
+        self._by_intent: dict[str, Parent] = {}
+        self.parents: tuple[Parent, ...] = ()
+        """The parents of this moment; what ends or begins meanwhile makes another tuple."""
+        self.symbols: tuple[str, ...] = ()
+        """The symbols of their structures, which never change."""
 
     def add(self, parent: Parent) -> None:
-        self._parents[parent.intent_id] = parent
+        self._by_intent[parent.intent_id] = parent
+        self._look()
 
     def drop(self, parent: Parent) -> None:
-        self._parents.pop(parent.intent_id, None)
+        self._by_intent.pop(parent.intent_id, None)
+        self._look()
+
+    def _look(self) -> None:
+        self.parents = tuple(self._by_intent.values())
+        self.symbols = tuple(symbol for parent in self.parents for symbol in parent.structure.symbols)
 
     def __iter__(self) -> Iterator[Parent]:
-        """Walk over the parents of this moment; what ends or begins meanwhile does not disturb."""
-        return iter(tuple(self._parents.values()))
+        return iter(self.parents)
 
     @property
     def children(self) -> tuple[Child, ...]:
-        if not self._parents:
+        if not self.parents:
             return ()  # as in nearly every step
-        return tuple(child for parent in self if (child := parent.working) is not None)
+        return tuple(child for parent in self.parents if (child := parent.working) is not None)
 
     def of(self, trade: str) -> tuple[Parent, ...]:
         return tuple(parent for parent in self if parent.trade == trade)
@@ -292,9 +301,3 @@ class WorkingOrders:
 
     def opening_of(self, strategy: str) -> Parent | None:
         return next((parent for parent in self if parent.strategy == strategy and parent.is_opening), None)
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        if not self._parents:
-            return ()
-        return tuple(symbol for parent in self for symbol in parent.structure.symbols)
