@@ -104,6 +104,8 @@ class Gate(StrEnum):
 class SessionPhase(StrEnum):
     """Where in the trading day; boundaries hang on the exchange's open O and close X, never on the wall clock."""
 
+    market_open: bool
+
     PRE_OPEN = "PRE_OPEN"
     OPENING = "OPENING"
     REGULAR = "REGULAR"
@@ -112,9 +114,8 @@ class SessionPhase(StrEnum):
     FINAL = "FINAL"
     CLOSED = "CLOSED"
 
-    @property
-    def market_open(self) -> bool:
-        return self not in (SessionPhase.PRE_OPEN, SessionPhase.CLOSED)
+    def __init__(self, name: str) -> None:
+        self.market_open = name not in ("PRE_OPEN", "CLOSED")
 
 
 class TradingState(IntEnum):
