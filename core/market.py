@@ -256,6 +256,16 @@ class MarketSnapshot:
         bar = self.bars.get(symbol)
         return None if bar is None else bar.close
 
+    def completed(
+        self, *, account: Account | None, equity: EquityMark | None, vix: VixReading | None
+    ) -> MarketSnapshot:
+        """Return the same step with what the coordinator has computed from it or read for it."""
+        return MarketSnapshot(
+            self.time, self.session, self.phase, self.quotes, self.bars, self.opening, self.prior_close, self.listed,
+            self.load_chain, self.rv20, self.feed_silent_s, self.halted, self.last_good, self.settlement_price,
+            self.past_settlement_price, self.model_price, vix, account, equity,
+        )  # fmt: skip
+
     @property
     def equity_usd(self) -> float | None:
         return None if self.equity is None else self.equity.usd

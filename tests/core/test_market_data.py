@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from datetime import date, datetime, timedelta
 from statistics import stdev
 
 import numpy as np
 import pytest
 
-from core.market import MarketSnapshot, OpeningStatus, QuoteVerdict
+from core.market import EquityMark, MarketSnapshot, OpeningStatus, QuoteVerdict
 from core.market_data import MarketData
+from core.ports import Account
 from core.session import SessionClock
 from core.settings import Settings
 from core.vocabulary import Instrument
 from helpers.pricing import black_price_of, discount_factor, years_to
 from tests.core.feeds import MINUTE, StubFeed, ramp, raw_bar, raw_chain, raw_quote
-from tests.risk.builders import call, condor, put
+from tests.risk.builders import call, condor, put, vix
 
 SETTINGS = Settings()
 DAY = date(2025, 9, 12)
@@ -317,3 +319,14 @@ def test_a_snapshot_does_not_change_with_the_next_step(data: MarketData, feed: S
     assert first.settlement_price["SPX"] == 5_340.0
     assert not first.quote(SHORT.symbol).is_good
     assert np.isfinite(first.bars["SPX"].age_s)
+
+
+def test_a_completed_snapshot_is_the_same_step_and_only_that_is_added(data: MarketData, feed: StubFeed) -> None:
+    feed.to(at(10)).bars["SPX"] = raw_bar(at(10), 5_340.0)
+    feed.quotes[SHORT.symbol] = raw_quote(at(10), 2.0, 2.1)
+    seen = see(data, feed, SHORT)
+    account, equity = Account(1, 0, 100.0), EquityMark(99.0)
+    added = {"account": account, "equity": equity, "vix": vix(24.0)}
+    done = seen.completed(account=account, equity=equity, vix=vix(24.0))
+    for field in fields(MarketSnapshot):
+        assert getattr(done, field.name) == added.get(field.name, getattr(seen, field.name)), field.name
