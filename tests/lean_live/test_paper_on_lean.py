@@ -18,7 +18,8 @@ from tools.lean_launcher import find_installation
 from tools.lean_paper import PaperAccount, account_left
 from tools.lean_process import read_store
 from tools.ledger_chunks import join_chunks
-from tools.market import MarketSpec, generate
+from tools.market import MarketSpec
+from tools.market.generator import generate
 
 pytestmark = [pytest.mark.lean, pytest.mark.long, pytest.mark.timeout(1_200)]
 

@@ -30,12 +30,13 @@ def generate(out: Path, start: date | None, sessions: int | None, seed: int, sce
 
     LEAN itself reads the same folder. Same seed, scenario and dates: the same bytes.
     """
-    from tools import market
     from tools.console import progress
+    from tools.market import MarketSpec
+    from tools.market.generator import generate as write_market
 
-    spec = market.MarketSpec(start=start, sessions=sessions, seed=seed, scenario=scenario)
+    spec = MarketSpec(start=start, sessions=sessions, seed=seed, scenario=scenario)
     with progress("Market data", quiet=as_json) as advance:
-        made = market.generate(spec, out, progress=lambda done, total: advance(done / total))
+        made = write_market(spec, out, progress=lambda done, total: advance(done / total))
     if as_json:
         click.echo(json.dumps({"folder": str(out), **asdict(made)}, default=str, indent=2))
         return
@@ -59,12 +60,13 @@ def check(
 
     What is needed follows from the books that config.json and --set leave switched on.
     """
-    from tools import market
+    from tools.market.check import check as find_gaps
+    from tools.market.check import needs_of
     from tools.parameters import check_settings, parse_overrides, project_parameters
 
     settings = check_settings(project_parameters() | parse_overrides(overrides))
-    needs = market.needs_of(friday_0dte=settings.friday_0dte.enabled, etf_rotation=settings.etf_rotation.enabled)
-    gaps = market.check(folder, start, end, needs)
+    needs = needs_of(friday_0dte=settings.friday_0dte.enabled, etf_rotation=settings.etf_rotation.enabled)
+    gaps = find_gaps(folder, start, end, needs)
     if as_json:
         click.echo(json.dumps([asdict(gap) for gap in gaps], default=str, indent=2))
     elif not gaps:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +16,7 @@ import numpy as np
 
 from tools.errors import BulkheadUsageError
 from tools.market import calendar
+from tools.market.cache import Progress
 from tools.market.chain import MINUTE_MS, OPEN_NEW_YORK_MS, Listing, listings, mornings, quote_entries, universe_text
 from tools.market.etfs import TICKERS, fair_values, fund_closes, quote_bars, trade_bars
 from tools.market.paths import DayPlan, Floats, SessionPath, daily_plans, session_path
@@ -25,7 +25,6 @@ from tools.market.spec import GENERATOR_VERSION, MANIFEST_NAME, MarketManifest, 
 from tools.market.static import write_static
 from tools.market.writer import SCALE, Buffer, index_rows, scaled_rows, write_zip
 
-Progress = Callable[[int, int], None]
 Bar = tuple[float, float, float, float, int]
 
 HISTORY_SESSIONS = 320  # daily bars before the first session: more than a year
@@ -74,33 +73,6 @@ def generate(spec: MarketSpec, out: Path, progress: Progress | None = None, jobs
     )
     manifest.save(out)
     return manifest
-
-
-def cached_market(spec: MarketSpec, root: Path, progress: Progress | None = None, jobs: int | None = None) -> Path:
-    """Return the folder of the market below `root`, made now unless it is there already.
-
-    It is made beside its place and moved there when whole: an interrupted run leaves no half market behind.
-    """
-    key = cache_key(spec)
-    place = root / key
-    known = MarketManifest.load(place)
-    if known is not None and known.key == key:
-        return place
-    root.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=root))
-    try:
-        generate(spec, draft, progress, jobs)
-        if place.exists():
-            shutil.rmtree(place)
-        try:
-            draft.rename(place)
-        except OSError:
-            # Another process was faster; its market has the same bytes.
-            if MarketManifest.load(place) is None:
-                raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return place
 
 
 def _make_room(out: Path) -> None:

@@ -13,7 +13,9 @@ import pytest
 
 from tools import cli
 from tools.errors import BulkheadUsageError
-from tools.market import MarketSpec, Need, check, generate, needs_of
+from tools.market import MarketSpec
+from tools.market.check import Need, check, needs_of
+from tools.market.generator import generate
 
 FIRST, DAY = date(2025, 9, 9), date(2025, 9, 10)
 UNIVERSE = "indexoption/usa/universes/spxw/20250909.csv"

@@ -11,18 +11,10 @@ from pathlib import Path
 import pytest
 
 from tools.errors import BulkheadUsageError
-from tools.market import (
-    DEFAULT_NEEDS,
-    MarketManifest,
-    MarketSpec,
-    Need,
-    cache_key,
-    cached_market,
-    check,
-    generate,
-    generator,
-)
+from tools.market import MarketManifest, MarketSpec, cache_key, cached_market, generator
+from tools.market.check import DEFAULT_NEEDS, Need, check
 from tools.market.etfs import TICKERS
+from tools.market.generator import generate
 
 FIRST, LAST = date(2025, 11, 25), date(2025, 12, 1)  # holds a holiday and a half day
 
