@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tools.backtest import BacktestRequest, Market, synthetic_market
@@ -58,7 +59,7 @@ def bench_engine(sessions: int = YEAR_SESSIONS, repeats: int = 3, *, quiet: bool
     """Measure main.py and an idle algorithm over the default market."""
     market = market_of(sessions, quiet=quiet)
     runs = _repeat(lambda: run_child(market), repeats)
-    idle = _repeat(lambda: run_child(market, idle=True), repeats)
+    idle = _repeat(lambda: run_child(market, algorithm=IDLE_ALGORITHM), repeats)
     best, floor = _best(runs), _best(idle)
     return [
         Figure("sessions", sessions, ""),
@@ -124,11 +125,11 @@ def market_of(sessions: int, *, quiet: bool) -> Market:
 
 
 def run_child(
-    market: Market, *, idle: bool = False, steps: bool = False, overrides: Mapping[str, str] | None = None
+    market: Market, *, algorithm: Path = MAIN, steps: bool = False, overrides: Mapping[str, str] | None = None
 ) -> ChildRun:
     """Run one backtest in a new process and return what it measured."""
     job = {
-        "algorithm": str(IDLE_ALGORITHM if idle else MAIN),
+        "algorithm": str(algorithm),
         "data": str(market.folder),
         "start": market.start.isoformat(),
         "end": market.end.isoformat(),

@@ -1,7 +1,8 @@
 """`bench lean`: what main.py costs on LEAN beside an algorithm that does nothing, and the embedded engine beside LEAN.
 
 Both algorithms subscribe to the same data and run alternately, so that a slow hour of the machine hits both.  Of each
-session the quickest repetition counts; the first sessions are left out, in which .NET still compiles.
+session the quickest repetition counts; the first sessions are left out, in which .NET still compiles.  Where main.py's
+time goes is found by one more run of it, with every part timed: that takes time, so that no ratio is made of that run.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import date
 from pathlib import Path
 
 from tools.backtest import Market
-from tools.bench import ChildRun, Figure, market_of, run_child, spread_of
+from tools.bench import IDLE_ALGORITHM, ChildRun, Figure, market_of, run_child, spread_of
 from tools.console import progress
 from tools.errors import BulkheadUsageError, RunFailedError
 from tools.lean_launcher import Installation, find_installation
@@ -26,23 +27,23 @@ from tools.measured.stopwatch import KEY
 from tools.parameters import check_settings, project_parameters
 from tools.paths import ROOT
 
-IDLE, OURS = "idle", "ours"
-WARMING_UP = 5
-"""Sessions at the start that are not compared: LEAN's own code is still being compiled."""
+IDLE, OURS, SHARES = "idle", "ours", "shares"
+WARMING_UP = 10
+"""Sessions at the start that are not compared: LEAN's own code is still being compiled, and several times slower."""
 
 _FEWEST = WARMING_UP + 5
 
 
 @dataclass(frozen=True, slots=True)
 class LeanRun:
-    """One measured run on LEAN; sessions is the wall time of each in seconds, handlers the algorithm's own CPU time."""
+    """One measured run on LEAN; sessions is the wall time of each in seconds, stages that of main.py's parts."""
 
     data_points: int
     wall_s: float
     loop_s: float
     peak_rss_mb: float
     sessions: Mapping[date, float]
-    handlers: Mapping[str, float]
+    stages: Mapping[str, float]
     traded: frozenset[date] = frozenset()
 
 
@@ -71,13 +72,14 @@ def bench_lean(
     with progress("Measuring", quiet=quiet) as advance:
         for number in range(repeats):
             idle.append(_run(IDLE, installation, market, parameters))
-            advance((3 * number + 1) / (3 * repeats))
+            advance((3 * number + 1) / (3 * repeats + 1))
             ours.append(_run(OURS, installation, market, parameters))
-            advance((3 * number + 2) / (3 * repeats))
+            advance((3 * number + 2) / (3 * repeats + 1))
             embedded.append(run_child(market, overrides=overrides))
-            embedded_idle.append(run_child(market, idle=True, overrides=overrides))
-            advance((number + 1) / repeats)
-    return compare(idle, ours, embedded, embedded_idle)
+            embedded_idle.append(run_child(market, algorithm=IDLE_ALGORITHM, overrides=overrides))
+            advance((3 * number + 3) / (3 * repeats + 1))
+        shares = _run(SHARES, installation, market, parameters)
+    return [*compare(idle, ours, embedded, embedded_idle), *where(shares)]
 
 
 def compare(
@@ -87,7 +89,6 @@ def compare(
     floor, best = _quickest(idle), _quickest(ours)
     own, own_floor = (min(runs, key=lambda run: run.wall_s) for runs in (embedded, embedded_idle))
     quiet_days, trade_days = _days(ours)
-    handlers = [Figure(f"  {name}", seconds / len(best.sessions) * 1e3, "ms") for name, seconds in _shares(best)]
     return [
         Figure("sessions", len(best.sessions), ""),
         Figure("LEAN, idle algorithm, its loop", floor.loop_s, "s", spread_of([run.loop_s for run in idle])),
@@ -102,8 +103,6 @@ def compare(
         *_overhead("overhead on sessions without a trade", idle, ours, quiet_days),
         Figure("sessions with a trade, compared", len(trade_days), ""),
         *_overhead("overhead on sessions with a trade", idle, ours, trade_days),
-        Figure("main.py's own CPU time per session", sum(best.handlers.values()) / len(best.sessions) * 1e3, "ms"),
-        *handlers,
         Figure("embedded engine, main.py, run", own.wall_s, "s", spread_of([run.wall_s for run in embedded])),
         Figure("embedded engine, main.py, with start-up", own.process_s, "s"),
         Figure("embedded engine, data points per second", own.data_points / own.wall_s, "1/s"),
@@ -112,6 +111,16 @@ def compare(
         Figure("LEAN / embedded, main.py, start-up excluded", best.loop_s / own.wall_s, "x"),
         Figure("LEAN / embedded, idle algorithm, start-up included", floor.wall_s / own_floor.process_s, "x"),
         Figure("LEAN / embedded, idle algorithm, start-up excluded", floor.loop_s / own_floor.wall_s, "x"),
+    ]
+
+
+def where(shares: LeanRun) -> list[Figure]:
+    """Return where main.py's time goes on LEAN: each part's share of it, the largest first."""
+    total = sum(shares.stages.values())
+    parts = sorted(shares.stages.items(), key=lambda item: -item[1])
+    return [
+        Figure("LEAN, main.py with its parts timed, a session", total / len(shares.sessions) * 1e3, "ms"),
+        *(Figure(f"  {name}", seconds / total * 100, "%") for name, seconds in parts if seconds),
     ]
 
 
@@ -138,10 +147,6 @@ def _seconds(runs: Sequence[LeanRun], days: Sequence[date]) -> float:
     return sum(min(run.sessions.get(day, 0.0) for run in runs) for day in days)
 
 
-def _shares(run: LeanRun) -> list[tuple[str, float]]:
-    return sorted(run.handlers.items(), key=lambda item: -item[1])
-
-
 def _run(name: str, installation: Installation, market: Market, parameters: Mapping[str, str]) -> LeanRun:
     with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as folder:
         algorithm = ROOT / "tools" / "measured" / f"{name}.py"
@@ -152,7 +157,7 @@ def _run(name: str, installation: Installation, market: Market, parameters: Mapp
             raise RunFailedError(
                 f"bench lean: the measured run failed: {failure or 'LEAN did not say how long it took'}"
             )
-        traded = _traded(outcome.store) if name == OURS else frozenset()
+        traded = frozenset() if name == IDLE else _traded(outcome.store)
         return _measured(outcome, outcome.loop_s, market.end, traded)
 
 
@@ -170,7 +175,7 @@ def _measured(outcome: LeanOutcome, loop_s: float, end: date, traded: frozenset[
         loop_s=loop_s,
         peak_rss_mb=outcome.peak_rss_mb,
         sessions=lengths,
-        handlers=noted["handlers"],
+        stages=noted["stages"],
         traded=traded,
     )
 

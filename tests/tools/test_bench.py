@@ -33,7 +33,7 @@ def test_the_shares_of_engine_and_algorithm_are_of_the_best_run(monkeypatch: pyt
         ]
     )
     monkeypatch.setattr(bench, "market_of", lambda sessions, quiet: None)
-    monkeypatch.setattr(bench, "run_child", lambda market, idle=False: next(runs))
+    monkeypatch.setattr(bench, "run_child", lambda market, algorithm=None: next(runs))
     figures = _figures(bench_engine(sessions=5, repeats=2))
     assert figures["run"] == 2.0
     assert figures["data points per second"] == 500_000

@@ -2,24 +2,17 @@
 
 from AlgorithmImports import *
 
-import importlib.util
 import sys
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(_ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from core.settings import Settings
 from helpers.lean_market import LeanMarket
+from tools.measured.loading import load_main
 from tools.measured.stopwatch import KEY, Stopwatch
 
-# Under a name of its own: the embedded engine calls whatever it runs `main`.
-_spec = importlib.util.spec_from_file_location("subscriber", _ROOT / "main.py")
-assert _spec is not None
-assert _spec.loader is not None
-_subscriber = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_subscriber)
-_configure, _subscribe = _subscriber.BulkheadAlgorithm._configure, _subscriber.BulkheadAlgorithm._subscribe
+_main = load_main().BulkheadAlgorithm
 
 
 class IdleAlgorithm(QCAlgorithm):
@@ -30,8 +23,8 @@ class IdleAlgorithm(QCAlgorithm):
         self._plan = settings
         self._market = LeanMarket(self)
         self._stopwatch = Stopwatch()
-        _configure(self, settings)
-        _subscribe(self, settings)
+        _main._configure(self, settings)
+        _main._subscribe(self, settings)
 
     def on_data(self, data: Slice) -> None:
         self._stopwatch.data(self.time)
