@@ -34,11 +34,9 @@ class SignalBar:
     @property
     def is_sound(self) -> bool:
         """Whether these can be the prices and the volume of one minute."""
-        prices = (self.open, self.high, self.low, self.close)
-        if not all(math.isfinite(price) and price > 0 for price in prices):
-            return False
-        inside = self.low <= min(self.open, self.close) and self.high >= max(self.open, self.close)
-        return inside and math.isfinite(self.volume) and self.volume >= 0 and self.number >= 1
+        # What is not a number is on no side of anything; what is not finite is not below infinity.
+        inside = 0.0 < self.low <= self.open <= self.high < math.inf and self.low <= self.close <= self.high
+        return inside and 0.0 <= self.volume < math.inf and self.number >= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class Reading:
     @staticmethod
     def ready(bar_time: datetime, probability: float, votes: Mapping[str, float] | None = None) -> Reading:
         """Return an answer; a probability that is none makes it NOT_READY, never a guess."""
-        if not (math.isfinite(probability) and 0.0 < probability < 1.0):
+        if not 0.0 < probability < 1.0:  # nor what is no number
             return Reading.not_ready(bar_time, Reason.SIGNAL_INVALID, votes)
         return Reading(bar_time, SignalState.READY, probability, Reason.ALLOWED, votes or {})
 
@@ -86,7 +84,7 @@ class Reading:
 
 def is_probability(value: float | None) -> bool:
     """Tell whether a value may stand for a probability: 0 and 1 are codes of somebody, not probabilities."""
-    return value is not None and math.isfinite(value) and 0.0 < value < 1.0
+    return value is not None and 0.0 < value < 1.0
 
 
 class Signal(Protocol):

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections import deque
-from itertools import pairwise
 from typing import ClassVar, Final
 
 from core.signal import SignalBar
-from strategies.signals.windows import OPENING_MINUTES, SPAN, Windows, clip, last, population_deviation, sigmoid
+from strategies.signals.windows import OPENING_MINUTES, SPAN, OrderedWindow, Windows, clip, off_mean, sigmoid
 
 EVEN: Final = 0.5
+
+_ROOT: Final = math.sqrt(SPAN)
 
 
 class Detector(ABC):
@@ -36,12 +36,10 @@ class RsiReversion(Detector):
     DIFFERENCES: ClassVar[int] = 14
 
     def vote(self, bar: SignalBar, windows: Windows) -> float | None:
-        if len(windows.closes) <= self.DIFFERENCES:
+        if windows.bars <= self.DIFFERENCES:
             return None
-        closes = last(windows.closes, self.DIFFERENCES + 1)
-        changes = [after - before for before, after in pairwise(closes)]
-        gain = math.fsum([change for change in changes if change > 0])
-        loss = -math.fsum([change for change in changes if change < 0])
+        gain = math.fsum(windows.gains[-self.DIFFERENCES :])
+        loss = math.fsum(windows.losses[-self.DIFFERENCES :])
         if gain == 0 and loss == 0:
             return EVEN
         # RSI - 50, written so that the mirrored market gives exactly the opposite.
@@ -62,7 +60,7 @@ class SqueezeBreakout(Detector):
     FADE: ClassVar[float] = 0.2
 
     def __init__(self) -> None:
-        self._widths: deque[float] = deque(maxlen=self.WIDTHS)
+        self._widths = OrderedWindow(self.WIDTHS)
         self._squeezed = 0
         self._armed = 0.0
 
@@ -70,21 +68,21 @@ class SqueezeBreakout(Detector):
         if windows.has_restarted:
             self._widths.clear()
             self._squeezed, self._armed = 0, 0.0
-        if len(windows.closes) < SPAN:
+        if windows.bars < SPAN:
             return None
-        closes = last(windows.closes, SPAN)
+        closes = windows.closes[-SPAN:]
         mean = math.fsum(closes) / SPAN
-        deviation = population_deviation(closes, mean)
+        deviation = off_mean(closes, mean) / _ROOT
         width = deviation / mean
-        self._widths.append(width)
+        self._widths.add(width)
         if len(self._widths) < self.WIDTHS_NEEDED:
             return None
-        self._squeezed = self._squeezed + 1 if width <= _quantile(self._widths, self.QUANTILE) else 0
+        self._squeezed = self._squeezed + 1 if width <= self._widths.quantile(self.QUANTILE) else 0
         if self._squeezed >= self.SQUEEZED_BARS:
             self._armed = 1.0
         else:
             self._armed = max(0.0, self._armed - self.FADE)
-        if deviation == 0:
+        if deviation == 0 or self._armed == 0:
             return EVEN
         z = (bar.close - mean) / deviation
         return sigmoid(0.85 * self._armed * clip(abs(z) - 1.0, 0.0, 1.0) * z)
@@ -98,12 +96,11 @@ class MomentumVolume(Detector):
     BARS: ClassVar[int] = 10
 
     def vote(self, bar: SignalBar, windows: Windows) -> float | None:
-        if len(windows.returns) < SPAN or windows.is_without_volume:
+        if windows.bars <= SPAN or windows.is_without_volume:
             return None
         moved = windows.move(self.BARS)
-        volumes = last(windows.volumes, SPAN)
-        mean = math.fsum(volumes) / SPAN
-        deviation = population_deviation(volumes, mean)
+        mean = windows.volume / SPAN
+        deviation = off_mean(windows.volumes[-SPAN:], mean) / _ROOT
         if moved is None or deviation == 0:
             return EVEN
         support = clip(0.5 + 0.25 * (bar.volume - mean) / deviation, 0.0, 1.0)
@@ -119,7 +116,7 @@ class VwapReversion(Detector):
     def vote(self, bar: SignalBar, windows: Windows) -> float | None:
         if len(windows.distances) < SPAN or windows.vwap is None or windows.is_without_volume:
             return None
-        usual = math.sqrt(math.fsum([distance**2 for distance in windows.distances]) / SPAN)
+        usual = math.hypot(*windows.distances[-SPAN:]) / _ROOT
         if usual == 0:
             return EVEN
         return sigmoid(-0.85 * clip(windows.distances[-1] / usual, -3.0, 3.0))
@@ -135,9 +132,9 @@ class OpeningRange(Detector):
         if bar.number <= OPENING_MINUTES or windows.high is None or windows.low is None:
             return None
         span = windows.high - windows.low
-        if span == 0:
+        if span == 0 or windows.low <= bar.close <= windows.high:
             return EVEN
-        beyond = max(0.0, bar.close - windows.high) + min(0.0, bar.close - windows.low)
+        beyond = bar.close - (windows.high if bar.close > windows.high else windows.low)
         return sigmoid(2.8 * clip(beyond / span, -1.0, 1.0))
 
 
@@ -148,9 +145,9 @@ class OfiProxy(Detector):
     weight = 0.5
 
     def vote(self, bar: SignalBar, windows: Windows) -> float | None:
-        if len(windows.flows) < SPAN or windows.is_without_volume:
+        if windows.bars < SPAN or windows.is_without_volume:
             return None
-        return sigmoid(4.0 * math.fsum(windows.flows) / math.fsum(last(windows.volumes, SPAN)))
+        return sigmoid(4.0 * math.fsum(windows.flows[-SPAN:]) / windows.volume)
 
 
 class VolumeSurge(Detector):
@@ -161,13 +158,15 @@ class VolumeSurge(Detector):
     BARS: ClassVar[int] = 5
 
     def vote(self, bar: SignalBar, windows: Windows) -> float | None:
-        if len(windows.returns) < SPAN or windows.is_without_volume:
+        if windows.bars <= SPAN or windows.is_without_volume:
             return None
-        usual = math.fsum(list(windows.volumes)[:SPAN]) / SPAN
-        moved = windows.move(self.BARS)
-        if usual == 0 or moved is None:
+        usual = math.fsum(windows.volumes[-SPAN - 1 : -1]) / SPAN
+        if usual == 0:
             return EVEN
         surge = clip((bar.volume / usual - 1.5) / 1.5, 0.0, 1.0)
+        moved = windows.move(self.BARS) if surge > 0 else None
+        if moved is None:
+            return EVEN
         return sigmoid(1.4 * surge * clip(moved, -1.0, 1.0))
 
 
@@ -179,13 +178,3 @@ def all_detectors() -> tuple[Detector, ...]:
 
 
 TOTAL_WEIGHT: Final = math.fsum(detector.weight for detector in all_detectors())
-
-
-def _quantile(values: deque[float], share: float) -> float:
-    """Return the quantile with linear interpolation between the two nearest values."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    lower = math.floor(place)
-    if lower + 1 >= len(ordered):
-        return ordered[lower]
-    return ordered[lower] + (place - lower) * (ordered[lower + 1] - ordered[lower])

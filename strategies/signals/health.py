@@ -24,7 +24,8 @@ class SignalHealth:
     """Watches one session."""
 
     def __init__(self) -> None:
-        self._strongest: dict[str, float] = {}
+        self._silent: set[str] = set()
+        self._spoken: set[str] = set()
         self._votes = 0
         self._answers = 0
         self._mean = 0.0
@@ -34,7 +35,12 @@ class SignalHealth:
         if reading.votes:
             self._votes += 1
             for name, vote in reading.votes.items():
-                self._strongest[name] = max(self._strongest.get(name, 0.0), abs(vote - 0.5))
+                if name in self._spoken:
+                    continue  # one opinion is enough for the session
+                if abs(vote - 0.5) >= FLAT_VOTE:
+                    self._spoken.add(name)
+                else:
+                    self._silent.add(name)
         if reading.is_ready:
             assert reading.probability is not None
             # Welford: exact enough for a thousandth, and it keeps nothing.
@@ -52,7 +58,7 @@ class SignalHealth:
         """Return the detectors without an opinion all session, sorted; none while there were too few bars."""
         if self._votes < READY_BARS:
             return ()
-        return tuple(sorted(name for name, strongest in self._strongest.items() if strongest < FLAT_VOTE))
+        return tuple(sorted(self._silent - self._spoken))
 
     def is_flat(self) -> bool:
         return (deviation := self.deviation) is not None and deviation < FLAT_SIGNAL

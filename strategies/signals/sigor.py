@@ -12,7 +12,7 @@ from core.reasons import Reason
 from core.settings_etf import SignalSettings
 from core.signal import MissingBar, Reading, SignalBar
 from strategies.signals.detectors import TOTAL_WEIGHT, all_detectors
-from strategies.signals.windows import Windows, clip, sigmoid
+from strategies.signals.windows import Windows, sigmoid
 
 
 def fuse(votes: dict[str, tuple[float, float]], settings: SignalSettings) -> float:
@@ -21,13 +21,14 @@ def fuse(votes: dict[str, tuple[float, float]], settings: SignalSettings) -> flo
     Mirrored votes give the mirrored answer: fuse(1 - p) = 1 - fuse(p).
     """
     low = settings.logit_clip_prob
-    weights = math.fsum(weight for _vote, weight in votes.values())
-    odds = math.fsum(weight * _logit(clip(vote, low, 1.0 - low)) for vote, weight in votes.values())
-    return sigmoid(settings.fusion_gain * odds / weights)
-
-
-def _logit(probability: float) -> float:
-    return math.log(probability / (1.0 - probability))
+    high = 1.0 - low
+    odds: list[float] = []
+    weights = 0.0
+    for vote, weight in votes.values():
+        clipped = low if vote < low else high if vote > high else vote
+        odds.append(weight * math.log(clipped / (1.0 - clipped)))
+        weights += weight
+    return sigmoid(settings.fusion_gain * math.fsum(odds) / weights)
 
 
 class Sigor:
@@ -42,8 +43,9 @@ class Sigor:
         self._detectors = all_detectors()
 
     def update(self, bar: SignalBar | MissingBar) -> Reading:
-        if bar.end.date() != self._day:
-            self._day = bar.end.date()
+        day = bar.end.date()
+        if day != self._day:
+            self._day = day
             self._windows, self._detectors = Windows(), all_detectors()
         if bar.number <= self._windows.number:
             return Reading.not_ready(bar.end, Reason.SIGNAL_INVALID)
@@ -58,14 +60,16 @@ class Sigor:
 
     def _answer(self, bar: SignalBar) -> Reading:
         found: dict[str, tuple[float, float]] = {}
+        votes: dict[str, float] = {}
+        ready = 0.0
         for detector in self._detectors:
             vote = detector.vote(bar, self._windows)
             if vote is not None:
+                votes[detector.name] = vote
                 found[detector.name] = (vote, detector.weight)
-        votes = {name: vote for name, (vote, _weight) in found.items()}
+                ready += detector.weight
         if self._windows.is_without_volume:
             return Reading.not_ready(bar.end, Reason.SIGNAL_INVALID, votes)
-        ready = math.fsum(weight for _vote, weight in found.values())
         if ready < self._settings.ready_weight_fraction * TOTAL_WEIGHT or not found:
             return Reading.not_ready(bar.end, Reason.SIGNAL_WARMING_UP, votes)
         return Reading.ready(bar.end, fuse(found, self._settings), votes)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Sequence
 from typing import Final
 
 from core.signal import SignalBar
@@ -19,68 +19,80 @@ OPENING_MINUTES: Final = 30
 
 
 class Windows:
-    """One session's bars as windows.  Each ends with the newest bar; minutes that are missing are not in it.
+    """One session's bars as columns; a window is the end of one, minutes that are missing are not in it.
 
-    deviation is the sample deviation of the returns; without volume is a full common window in which nothing traded.
+    gains and losses are the differences of the closes by their sign, the other one being 0.  deviation is the sample
+    deviation of the returns, volume the sum of the volumes of a full common window; without volume is one in which
+    nothing traded.
     """
 
     def __init__(self) -> None:
         self.bars = 0
-        self.closes: deque[float] = deque(maxlen=SPAN + 1)
-        self.volumes: deque[float] = deque(maxlen=SPAN + 1)
-        self.returns: deque[float] = deque(maxlen=SPAN)
-        self.flows: deque[float] = deque(maxlen=SPAN)
-        self.distances: deque[float] = deque(maxlen=SPAN)
+        self.closes: list[float] = []
+        self.volumes: list[float] = []
+        self.returns: list[float] = []
+        self.gains: list[float] = []
+        self.losses: list[float] = []
+        self.flows: list[float] = []
+        self.distances: list[float] = []
         self.vwap: float | None = None
         self.high: float | None = None
         self.low: float | None = None
         self.number = 0
         self.deviation = 0.0
+        self.volume = 0.0
         self.is_without_volume = False
         self._value = 0.0
-        self._volume = 0.0
+        self._session_volume = 0.0
         self._missing = 0
 
     def take(self, bar: SignalBar) -> None:
         """Add a sound bar."""
-        self._pass_to(bar.number)
+        if bar.number != self.number + 1:
+            self._count_missing(bar.number - self.number - 1)  # nobody told us of them
+        self.number = bar.number
         self._missing = 0
         self.bars += 1
+        close, volume = bar.close, bar.volume
         if self.closes:
-            self.returns.append(math.log(bar.close / self.closes[-1]))
-        self.closes.append(bar.close)
-        self.volumes.append(bar.volume)
+            change = close - self.closes[-1]
+            self.gains.append(change if change > 0 else 0.0)
+            self.losses.append(-change if change < 0 else 0.0)
+            self.returns.append(math.log(close / self.closes[-1]))
+        self.closes.append(close)
+        self.volumes.append(volume)
         span = bar.high - bar.low
-        self.flows.append((bar.close - bar.open) / span * bar.volume if span > 0 else 0.0)
-        self._value += (bar.high + bar.low + bar.close) / 3 * bar.volume
-        self._volume += bar.volume
-        if self._volume > 0:
-            self.vwap = self._value / self._volume
-            self.distances.append(bar.close - self.vwap)
+        self.flows.append((close - bar.open) / span * volume if span > 0 else 0.0)
+        self._value += (bar.high + bar.low + close) / 3 * volume
+        self._session_volume += volume
+        if self._session_volume > 0:
+            self.vwap = self._value / self._session_volume
+            self.distances.append(close - self.vwap)
         # Five detectors ask for these: they are reckoned once a bar.
-        self.deviation = sample_deviation(self.returns) if len(self.returns) > 1 else 0.0
-        self.is_without_volume = len(self.volumes) >= SPAN and sum(last(self.volumes, SPAN)) <= 0.0
+        if self.bars >= SPAN:
+            self.volume = math.fsum(self.volumes[-SPAN:])
+            self.is_without_volume = self.volume <= 0.0
+        if self.bars > SPAN:
+            returns = self.returns[-SPAN:]
+            self.deviation = off_mean(returns, math.fsum(returns) / SPAN) / math.sqrt(SPAN - 1)
         if bar.number <= OPENING_MINUTES:
             self.high = bar.high if self.high is None else max(self.high, bar.high)
             self.low = bar.low if self.low is None else min(self.low, bar.low)
 
     def miss(self, number: int) -> None:
-        """Pass a minute that brought no bar."""
-        self._pass_to(number)
-        self._count_missing(1)
-
-    def _pass_to(self, number: int) -> None:
-        """Minutes that nobody told us of are missing as well."""
-        self._count_missing(max(0, number - self.number - 1))
+        """Pass a minute that brought no bar; minutes that nobody told us of are missing as well."""
+        self._count_missing(number - self.number)
         self.number = number
 
     def _count_missing(self, minutes: int) -> None:
         self._missing += minutes
         if self._missing > GAP_BARS and self.bars:
-            self.bars = 0
+            self.bars, self.deviation, self.volume = 0, 0.0, 0.0
             self.is_without_volume = False
-            for window in (self.closes, self.volumes, self.returns, self.flows, self.distances):
-                window.clear()
+            for column in (
+                self.closes, self.volumes, self.returns, self.gains, self.losses, self.flows, self.distances,
+            ):  # fmt: skip
+                column.clear()
 
     @property
     def has_restarted(self) -> bool:
@@ -91,22 +103,44 @@ class Windows:
         """Return the log return over some bars in standard deviations of that span, None where nothing moved."""
         if self.deviation == 0.0:
             return None
-        newest = len(self.closes) - 1
-        return math.log(self.closes[newest] / self.closes[newest - bars]) / (self.deviation * math.sqrt(bars))
+        return math.log(self.closes[-1] / self.closes[-1 - bars]) / (self.deviation * math.sqrt(bars))
 
 
-def last(window: Sequence[float] | deque[float], count: int) -> list[float]:
-    """Return the newest values of a window, oldest first."""
-    return list(window)[-count:]
+class OrderedWindow:
+    """The newest values of a series, kept in their order and in ascending order, so that a quantile sorts nothing."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: deque[float] = deque()
+        self._ascending: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._ascending)
+
+    def add(self, value: float) -> None:
+        """Take a value in; where the window is full the oldest one leaves."""
+        if len(self._values) == self._size:
+            del self._ascending[bisect_left(self._ascending, self._values.popleft())]
+        self._values.append(value)
+        insort(self._ascending, value)
+
+    def clear(self) -> None:
+        self._values.clear()
+        self._ascending.clear()
+
+    def quantile(self, share: float) -> float:
+        """Return the quantile, with linear interpolation between the two nearest values; at least one is needed."""
+        ordered = self._ascending
+        place = share * (len(ordered) - 1)
+        lower = int(place)
+        if lower + 1 >= len(ordered):
+            return ordered[lower]
+        return ordered[lower] + (place - lower) * (ordered[lower + 1] - ordered[lower])
 
 
-def sample_deviation(values: Sequence[float] | deque[float]) -> float:
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (len(values) - 1))
-
-
-def population_deviation(values: Sequence[float] | deque[float], mean: float) -> float:
-    return math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / len(values))
+def off_mean(values: list[float], mean: float) -> float:
+    """Return the root of the summed squares of what lies between values and their mean."""
+    return math.dist(values, [mean] * len(values))
 
 
 def clip(value: float, low: float, high: float) -> float:
@@ -117,4 +151,4 @@ def sigmoid(value: float) -> float:
     """Return 1 / (1 + e^-x), without overflow at either end; sigmoid(-x) is 1 - sigmoid(x)."""
     if value >= 0:
         return 1.0 / (1.0 + math.exp(-value))
-    return 1.0 - sigmoid(-value)
+    return 1.0 - 1.0 / (1.0 + math.exp(value))
