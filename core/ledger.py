@@ -8,21 +8,17 @@ own field.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from core.eastern import utc_text
 from core.errors import LedgerError
-from core.ledger_kinds import Kind, plain
+from core.ledger_kinds import Form, Kind, plain
 from core.reasons import Reason
 from core.rules import Cause
 from core.vocabulary import TradingState
 
 GENESIS: Final = "0" * 64
-VERSION: Final = 1
 
 RETRY_AFTER: Final = timedelta(minutes=1)
 
@@ -88,12 +84,10 @@ class Ledger:
         self._retry_at = datetime.min
         self._failure: str | None = None
         self._sealed = False
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
+        self._forms: dict[tuple[str, ...], Form] = {}
         self._tail: list[dict[str, Any]] = []
         self._tail_since = 0
-        self._encode = json.JSONEncoder(
-            sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-        ).encode
 
     @property
     def head_hash(self) -> str:
@@ -129,7 +123,7 @@ class Ledger:
         """Continue a ledger of an earlier process behind its last intact line."""
         self._head, self._seq, self._time = head, seq, time
         self._tail_since = seq
-        self._counts = Counter(counts)
+        self._counts = dict(counts)
 
     def append(self, kind: Kind, book: str, now: datetime, /, **fields: Any) -> None:
         """Write one record and fold it.  now is the time of the step, or of the event that is reported.
@@ -139,34 +133,31 @@ class Ledger:
         """
         if self._sealed:
             raise LedgerError(f"{kind} at {now}: the ledger is sealed, nothing may follow RUN_ENDED.")
-        record = plain(kind, fields)
-        kept = (
-            {"seq": self._seq, "kind": str(kind), "book": book, "fields": dict(record)} if self._keeps(kind) else None
-        )
+        form = self._forms.get((kind, *fields))
+        if form is None:
+            form = self._forms[(kind, *fields)] = Form(kind, fields)
         if now < self._time:
             if kind not in REPORTS:
                 raise LedgerError(f"{kind}.time = {now}: expected not before the line above ({self._time}).")
             now = self._time
-        record["v"] = VERSION
-        record["seq"] = self._seq
-        record["time"] = utc_text(now)
-        record["kind"] = str(kind)
-        record["book"] = book
-        record["prev_hash"] = self._head
-        text = self._encode(record)
+        text = form.line(book, self._seq, now, self._head, fields)
+        kept = self._keeps(kind, book, fields)
         self._fold(kind, book, fields, now)
         digest = hashlib.sha256(text.encode("ascii")).hexdigest()
         if kept is not None:
             self._tail.append(kept)
         self._head, self._time = digest, now
         self._seq += 1
-        self._counts[kind] += 1
+        self._counts[kind] = self._counts.get(kind, 0) + 1
         self._sink.write(f'{text[:-1]},"hash":"{digest}"}}')
         if self._failure is not None and now >= self._retry_at:
             self.flush(durable=True)
 
-    def _keeps(self, kind: Kind) -> bool:
-        return self._durable_orders and kind in MOVES
+    def _keeps(self, kind: Kind, book: str, fields: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the row of the tail, as it stands before the fold sees the record; None where none is kept."""
+        if not self._durable_orders or kind not in MOVES:
+            return None
+        return {"seq": self._seq, "kind": str(kind), "book": book, "fields": plain(kind, fields)}
 
     def flush(self, *, durable: bool) -> bool:
         """Save what was written; returns whether the store took it.

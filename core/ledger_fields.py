@@ -1,7 +1,8 @@
 """Types of ledger fields: what each accepts, and how it stands in the line.
 
-A type turns a value into plain JSON (text, whole number, flag, list, map) or refuses it.  Whole numbers fit 64 bits, so
-that every store can hold them; a flag is never a number and a number never a flag.
+A type turns a value into its JSON text (of a text, whole number, flag, list or map) or refuses it: what is checked is
+written in the same look.  Whole numbers fit 64 bits, so that every store can hold them; a flag is never a number and a
+number never a flag.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import Enum
+from json.encoder import encode_basestring_ascii as quote
 from typing import Any, Final, NoReturn
 
 from core.eastern import utc_text
 
 _LIMIT: Final = 2**63 - 1
 
-Convert = Callable[[Any], Any]
+Write = Callable[[Any], str]
 
 
 class Refused(Exception):
@@ -31,21 +32,21 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
-    """A conversion, and what it expects in words."""
+    """What a type expects, in words, and what gives a value's JSON text or raises Refused."""
 
     expected: str
-    convert: Convert
+    write: Write
 
 
 def enum_type(name: str, values: Iterable[str]) -> FieldType:
     """Return the type of an enum; members and their values are accepted alike."""
-    allowed = {value: value for value in values}
+    texts = {value: quote(value) for value in values}
 
-    def convert(value: Any) -> str:
-        found = allowed.get(value.value if isinstance(value, Enum) else value) if isinstance(value, str) else None
+    def write(value: Any) -> str:
+        found = texts.get(value) if isinstance(value, str) else None
         return _refuse(value) if found is None else found
 
-    return FieldType(f"a member of {name}", convert)
+    return FieldType(f"a member of {name}", write)
 
 
 def field_type(name: str) -> FieldType:
@@ -57,104 +58,108 @@ def _refuse(value: object) -> NoReturn:
     raise Refused(value)
 
 
-def _int(value: Any) -> int:
+def _int(value: Any) -> str:
     if type(value) is not int or not -_LIMIT <= value <= _LIMIT:
         _refuse(value)
-    return value
+    return str(value)
 
 
-def _count(value: Any) -> int:
+def _count(value: Any) -> str:
     if type(value) is not int or not 0 <= value <= _LIMIT:
         _refuse(value)
-    return value
+    return str(value)
 
 
-def _positive(value: Any) -> int:
+def _positive(value: Any) -> str:
     if type(value) is not int or not 0 < value <= _LIMIT:
         _refuse(value)
-    return value
+    return str(value)
 
 
-def _nonzero(value: Any) -> int:
+def _nonzero(value: Any) -> str:
     if type(value) is not int or value == 0 or not -_LIMIT <= value <= _LIMIT:
         _refuse(value)
-    return value
+    return str(value)
 
 
 def _text(value: Any) -> str:
     if type(value) is str:
-        return value
-    return str(value) if isinstance(value, str) else _refuse(value)
+        return quote(value)
+    return quote(str(value)) if isinstance(value, str) else _refuse(value)
 
 
 def _name(value: Any) -> str:
-    if type(value) is str and value:
-        return value
-    return _text(value) or _refuse(value)
+    return _text(value) if value else _refuse(value)
 
 
 def _hash(value: Any) -> str:
     if type(value) is not str or len(value) != 64 or not set(value) <= set("0123456789abcdef"):
         _refuse(value)
-    return value
+    return f'"{value}"'
 
 
-def _flag(value: Any) -> bool:
-    if value is not True and value is not False:
-        _refuse(value)
-    return value
+def _flag(value: Any) -> str:
+    if value is True:
+        return "true"
+    return "false" if value is False else _refuse(value)
 
 
 def _date(value: Any) -> str:
     if not isinstance(value, date) or isinstance(value, datetime):
         _refuse(value)
-    return value.isoformat()
+    return f'"{value.isoformat()}"'
 
 
 def _time(value: Any) -> str:
     if not isinstance(value, datetime) or value.tzinfo is not None:
         _refuse(value)
-    return utc_text(value)
+    return f'"{utc_text(value)}"'
 
 
-def _value(value: Any) -> str | int:
+def _value(value: Any) -> str:
     return _int(value) if type(value) is int else _text(value)
 
 
-def _list_of(convert: Convert, expected: str) -> Convert:
-    def converted(value: Any) -> list[Any]:
-        if not isinstance(value, list | tuple):
+def _list_of(write: Write, expected: str) -> Write:
+    def written(value: Any) -> str:
+        if not isinstance(value, (list, tuple)):
             _refuse(value)
         try:
-            return [convert(item) for item in value]
+            return f"[{','.join([write(item) for item in value])}]"
         except Refused:
-            return [_inside(convert, item, expected, f"[{at}]") for at, item in enumerate(value)]
+            return "".join([_inside(write, item, expected, f"[{at}]") for at, item in enumerate(value)])
 
-    return converted
+    return written
 
 
-def _map_of(convert: Convert, expected: str) -> Convert:
-    def converted(value: Any) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
+def _map_of(write: Write, expected: str) -> Write:
+    def written(value: Any) -> str:
+        if not _is_map(value):
             _refuse(value)
+        names = [name if isinstance(name, str) and name else _refuse(name) for name in value]
+        names.sort()
         try:
-            return {_name(key): convert(item) for key, item in value.items()}
+            return f"{{{','.join([f'{quote(name)}:{write(value[name])}' for name in names])}}}"
         except Refused:
-            return {_name(key): _inside(convert, item, expected, f".{key}") for key, item in value.items()}
+            return "".join([_inside(write, item, expected, f".{name}") for name, item in value.items()])
 
-    return converted
+    return written
 
 
-def _inside(convert: Convert, value: object, expected: str, path: str) -> Any:
-    """Convert once more, so that a refusal says where in the list or map it stands."""
+def _is_map(value: object) -> bool:
+    return type(value) is dict or isinstance(value, Mapping)
+
+
+def _inside(write: Write, value: object, expected: str, path: str) -> str:
+    """Write once more, so that a refusal says where in the list or map it stands."""
     try:
-        return convert(value)
+        return write(value)
     except Refused as refused:
         raise Refused(refused.value, refused.expected or expected, path + refused.path) from None
 
 
-def _row(text: str) -> Convert:
-    """Return the conversion of an object with exactly the fields of text (`name:type`, `?` optional)."""
+def _row(text: str) -> Write:
+    """Return what writes an object with exactly the fields of text (`name:type`, `?` optional)."""
     types: dict[str, FieldType] = {}
     required: set[str] = set()
     for spec in text.split():
@@ -163,31 +168,41 @@ def _row(text: str) -> Convert:
         if not name.endswith("?"):
             required.add(name)
     names = ", ".join(types)
+    columns = [(name, f'"{name}":', types[name].write) for name in sorted(types)]
 
-    def converted(value: Any) -> dict[str, Any]:
-        if not isinstance(value, Mapping) or not required <= value.keys() <= types.keys():
+    def written(value: Any) -> str:
+        if not _is_map(value) or not required <= value.keys() <= types.keys():
             raise Refused(value, f"an object with the fields {names}")
-        return {key: _inside(types[key].convert, item, types[key].expected, f".{key}") for key, item in value.items()}
+        try:
+            return f"{{{','.join([lead + write(value[name]) for name, lead, write in columns if name in value])}}}"
+        except Refused:
+            return "".join(
+                [_inside(types[name].write, item, types[name].expected, f".{name}") for name, item in value.items()]
+            )
 
-    return converted
+    return written
 
 
-def _intent_legs(value: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = _LEGS(value)
-    for at, row in enumerate(rows):
+def _intent_legs(value: Any) -> str:
+    text = _LEGS(value)
+    for at, row in enumerate(value):
         if len({"right", "strike_u6", "expiry"} & row.keys()) not in (0, 3):
-            raise Refused(value[at], "right, strike_u6 and expiry all three or none", f"[{at}]")
-    return rows or _refuse(value)
+            raise Refused(row, "right, strike_u6 and expiry all three or none", f"[{at}]")
+    return text if value else _refuse(value)
 
 
-def _some(convert: Convert) -> Convert:
-    return lambda value: convert(value) or _refuse(value)
+def _some(write: Write) -> Write:
+    return lambda value: write(value) if value else _refuse(value)
 
 
-def _px(value: Any) -> list[int]:
-    if not isinstance(value, list | tuple) or len(value) != 5:
+def _px(value: Any) -> str:
+    if not isinstance(value, (list, tuple)) or len(value) != 5:
         _refuse(value)
-    return [_count(item) for item in value]
+    for item in value:
+        if type(item) is not int or not 0 <= item <= _LIMIT:
+            _refuse(item)
+    bid, ask, last, low, high = value
+    return f"[{bid},{ask},{last},{low},{high}]"
 
 
 _COUNT: Final = "a whole number, 0 or more"

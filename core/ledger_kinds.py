@@ -1,4 +1,4 @@
-"""Kinds of ledger records and their fields: the schema that the writer obeys.
+"""Kinds of ledger records and their fields: the schema that the writer obeys, and the line that it gives.
 
 One line per kind below: `name:type`, a `?` before the colon marks an optional field.  Types are those of
 `core.ledger_fields`, or the name of an enum.  Nothing else may stand in a record: no further field, no float, no null.
@@ -6,14 +6,17 @@ One line per kind below: `name:type`, a `?` before the colon marks an optional f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from json.encoder import encode_basestring_ascii as quote
 from types import MappingProxyType
 from typing import Any, Final
 
 from core.errors import LedgerError
-from core.ledger_fields import FieldType, Refused, enum_type, field_type
+from core.ledger_fields import FieldType, Refused, Write, enum_type, field_type
 from core.market import Regime, VixVerdict
 from core.ports import OrderType, TimeInForce
 from core.reasons import Reason
@@ -30,6 +33,9 @@ from core.vocabulary import (
     StructureName,
     TradingState,
 )
+
+VERSION: Final = 1
+"""The `v` of every line."""
 
 
 class Kind(StrEnum):
@@ -192,19 +198,19 @@ FUNNEL strategy:name date:date counts:whole_numbers
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Name, type and presence of one field."""
+    """Name, type and presence of one field; write gives its JSON text or raises Refused."""
 
     name: str
     type: str
     optional: bool
-    convert: Callable[[Any], Any]
+    write: Write
     expected: str
 
 
 def _field(text: str) -> Field:
     name, type_name = text.split(":")
     found = _ENUMS.get(type_name) or field_type(type_name)
-    return Field(name.rstrip("?"), type_name, name.endswith("?"), found.convert, found.expected)
+    return Field(name.rstrip("?"), type_name, name.endswith("?"), found.write, found.expected)
 
 
 def _read_schema() -> dict[Kind, Mapping[str, Field]]:
@@ -218,40 +224,75 @@ def _read_schema() -> dict[Kind, Mapping[str, Field]]:
 FIELDS: Final[Mapping[Kind, Mapping[str, Field]]] = MappingProxyType(_read_schema())
 """Kind -> field name -> field; every kind has exactly one entry."""
 
-_REQUIRED: Final = {
-    kind: frozenset(name for name, field in fields.items() if not field.optional) for kind, fields in FIELDS.items()
+_HEAD: Final[Mapping[str, Write]] = {
+    "book": field_type("text").write,
+    "prev_hash": str,
+    "seq": str,
+    "time": field_type("time").write,
 }
+"""What stands in every line besides kind and version; hash and number are the ledger's own."""
+
+
+class Form:
+    """The line of one kind with certain fields: which of them there are is looked at once, their values each time.
+
+    Keys stand sorted, as in any canonical JSON.
+    """
+
+    def __init__(self, kind: Kind, names: Iterable[str]) -> None:
+        """Raises LedgerError for a field that the kind does not have, and for one that it lacks."""
+        given, schema = frozenset(names), FIELDS[kind]
+        for name in sorted(given - schema.keys()):
+            raise LedgerError(f"{kind}.{name}: the schema has no such field; expected one of {', '.join(schema)}.")
+        missing = [name for name, field in sorted(schema.items()) if not field.optional and name not in given]
+        if missing:
+            raise LedgerError(f"{kind}: {', '.join(missing)} missing.")
+        self._kind = kind
+        writes = {**_HEAD, **{name: schema[name].write for name in given}}
+        fixed = {"kind": quote(kind), "v": str(VERSION), "prev_hash": '"%s"'}
+        keys = sorted({*writes, *fixed})
+        self._template = f"{{{','.join([f'{quote(key)}:' + fixed.get(key, '%s') for key in keys])}}}"
+        self._columns = [(key, writes[key]) for key in keys if key in writes]
+        self._agree = _AGREEMENTS.get(kind)
+
+    def line(self, book: str, seq: int, now: datetime, prev_hash: str, fields: Mapping[str, Any]) -> str:
+        """Return the line: dates and times as text, enum members as their values.
+
+        Raises LedgerError naming kind, field, value and what was expected.
+        """
+        record = {"book": book, "seq": seq, "time": now, "prev_hash": prev_hash, **fields}
+        try:
+            text = self._template % tuple([write(record[name]) for name, write in self._columns])
+        except Refused:
+            self.check(fields)
+            raise  # what every line holds; its types are those of the ledger's own calls
+        if self._agree is not None and (sentence := self._agree(fields)):
+            raise LedgerError(f"{self._kind}: {sentence}")
+        return text
+
+    def check(self, fields: Mapping[str, Any]) -> dict[str, str]:
+        """Return the JSON text of each field.  Raises LedgerError as `line` does, for the first that is refused."""
+        schema, texts = FIELDS[self._kind], {}
+        for name, value in fields.items():
+            try:
+                texts[name] = schema[name].write(value)
+            except Refused as refused:
+                raise LedgerError(
+                    f"{self._kind}.{name}{refused.path} = {refused.value!r}: "
+                    f"expected {refused.expected or schema[name].expected}."
+                ) from None
+        if self._agree is not None and (sentence := self._agree(fields)):
+            raise LedgerError(f"{self._kind}: {sentence}")
+        return texts
 
 
 def plain(kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields as the line holds them: dates and times as text, enum members as their values.
-
-    Raises LedgerError naming kind, field, value and what was expected.
-    """
-    schema = FIELDS[kind]
-    found: dict[str, Any] = {}
-    try:
-        for name, value in fields.items():
-            found[name] = schema[name].convert(value)
-    except KeyError:
-        raise LedgerError(
-            f"{kind}.{name}: the schema has no such field; expected one of {', '.join(schema)}."
-        ) from None
-    except Refused as refused:
-        at = f"{name}{refused.path}"
-        raise LedgerError(
-            f"{kind}.{at} = {refused.value!r}: expected {refused.expected or schema[name].expected}."
-        ) from None
-    if not _REQUIRED[kind] <= found.keys():
-        raise LedgerError(f"{kind}: {', '.join(sorted(_REQUIRED[kind] - found.keys()))} missing.")
-    agree = _AGREEMENTS.get(kind)
-    if agree is not None and (sentence := agree(found)):
-        raise LedgerError(f"{kind}: {sentence}")
-    return found
+    """Return the fields as the line holds them.  Raises LedgerError for what a line may not hold."""
+    return {name: json.loads(text) for name, text in Form(kind, fields).check(fields).items()}
 
 
 def _verdict_agrees(fields: Mapping[str, Any]) -> str:
-    allowed = fields["reason"] == Reason.ALLOWED.value
+    allowed = fields["reason"] == Reason.ALLOWED
     return (
         ""
         if fields["allowed"] is allowed

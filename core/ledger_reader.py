@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from core.eastern import from_utc_text
 from core.errors import LedgerError
-from core.ledger import GENESIS, VERSION, Fold
-from core.ledger_kinds import FIELDS, Kind
+from core.ledger import GENESIS, Fold
+from core.ledger_kinds import FIELDS, VERSION, Kind
 from core.ledger_sink import chunk_key, chunk_numbers, read_chunk, restore_torn_chunk, set_tail_aside
 from core.ports import Store
 

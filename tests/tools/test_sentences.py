@@ -33,7 +33,7 @@ def _sample(field: ledger_kinds.Field) -> Any:
     candidates = [text for member in enum for text in (member.value, member.name)] if enum is not None else SAMPLES
     for candidate in candidates:
         try:
-            return field.convert(candidate)
+            return json.loads(field.write(candidate))
         except Refused:
             continue
     raise AssertionError(f"no sample for a field of type {field.type}: add one")
