@@ -7,7 +7,7 @@ joined.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Protocol, TypeVar, cast
@@ -127,21 +127,23 @@ class Assembly:
         In a backtest a programming error seals the ledger (reason ERROR) and is raised again; live, the account is
         REDUCING until a whole step has passed, and exit plans leave all the same.
         """
-        self._turns.take(partial(self._step, now))
-        return [*self.coordinator.lines(), *self._announcements.take(), *self._published()]
-
-    def _published(self) -> Iterator[str]:
-        """Yield a new anchor for the log of a paper or live run; a backtest's summary lists them all."""
-        parts = self._parts
-        anchor = parts.recorder.anchor
-        if anchor is not None and anchor != self._anchored and parts.settings.run.mode is not Mode.BACKTEST:
-            yield f"{ANCHOR_CHANNEL} {anchor[0]}:{anchor[1]}"
-        self._anchored = anchor
+        self._turns.take(self._step, now)
+        lines = self.coordinator.lines() + self._announcements.take()
+        anchor = self._parts.recorder.anchor
+        if anchor is not None and anchor != self._anchored:
+            self._anchored = anchor
+            if self._parts.settings.run.mode is not Mode.BACKTEST:  # a backtest's summary lists them all
+                lines.append(f"{ANCHOR_CHANNEL} {anchor[0]}:{anchor[1]}")
+        return lines
 
     def attend(self, now: datetime) -> None:
         """Go on between two steps; left out where a step runs, inside of it or on another thread: it comes again."""
         if not self.coordinator.has_failed:
-            self._turns.take_if_free(partial(self._contained, self.coordinator.attend, now))
+            self._turns.take_if_free(partial(self._attend, now))
+
+    def _attend(self, now: datetime) -> None:
+        if not self._finished:
+            self._contained(self.coordinator.attend, max(now, self._parts.ledger.time))
 
     def _step(self, now: datetime) -> None:
         # Another thread may have stepped, or written something, between the question and our turn.
@@ -149,13 +151,10 @@ class Assembly:
         if self._finished or not self.coordinator.is_due(stamp):
             return
         if self.coordinator.has_failed or not self._contained(self.coordinator.step, stamp):
-            self._contained(self.coordinator.step_reduced, stamp)
+            self._contained(self.coordinator.step_reduced, max(stamp, self._parts.ledger.time))
 
     def _contained(self, work: Callable[[datetime], None], now: datetime) -> bool:
         """Return whether it went well."""
-        if self._finished:
-            return True
-        now = max(now, self._parts.ledger.time)
         try:
             work(now)
         except Exception as error:
@@ -195,14 +194,18 @@ class Assembly:
 
     # ---------------------------------------------------------------------------------------------------------- views
 
-    def runtime_statistics(self) -> Iterator[tuple[str, str]]:
-        """Yield what a person wants to see while it runs, once per session and whenever a trade changes."""
+    def runtime_statistics(self) -> Iterable[tuple[str, str]]:
+        """Return what a person wants to see while it runs, once per session and whenever a trade changes."""
         parts = self._parts
         breaches = 0 if parts.family is None else parts.family.breach_count
         now = (parts.books.movements, parts.recorder.session_closed, breaches)
         if now == self._said:
-            return
+            return ()
         self._said = now
+        return self._statistics()
+
+    def _statistics(self) -> Iterator[tuple[str, str]]:
+        parts = self._parts
         closed = [trade for trade in parts.books.trades if trade.state is TradeState.CLOSED]
         yield "Trading state", self.coordinator.state.name
         yield "Open trades", str(len(parts.books.open_trades()))

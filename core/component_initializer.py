@@ -105,6 +105,8 @@ class ComponentInitializer:
             raise PermanentError(f"The needs of the components form a cycle: {' -> '.join(error.args[1])}.") from error
         self.self_test_errors: tuple[str, ...] = ()
         self._unbuilt = True
+        self._causes: tuple[Cause, ...] | None = None
+        """What follows from the statuses as they are; None since the last one was set."""
 
     def build(self, now: datetime) -> tuple[str, ...]:
         """Build everything whose needs are READY; returns the names that changed their status."""
@@ -124,7 +126,7 @@ class ComponentInitializer:
             if entry.permanent and entry.attempts < 2:
                 entry.next_try = now
             if entry.part is not None and entry.status is Status.FAILED:
-                entry.status, entry.error = Status.READY, ""
+                self._set(entry, Status.READY)
                 entry.faults.clear()
         return self.retry(now)
 
@@ -137,7 +139,7 @@ class ComponentInitializer:
             before = entry.status
             waiting_for = [need for need in entry.row.needs if self._entries[need].part is None]
             if waiting_for:
-                entry.status, entry.error = Status.WAITING, f"waits for {', '.join(waiting_for)}"
+                self._set(entry, Status.WAITING, f"waits for {', '.join(waiting_for)}")
             else:
                 self._construct(entry, now)
             if entry.status is not before:
@@ -152,14 +154,19 @@ class ComponentInitializer:
             entry.part = entry.row.build(needs)
         except TransientError as error:
             wait = RETRY_MIN[min(entry.attempts, len(RETRY_MIN)) - 1]
-            entry.status, entry.error, entry.next_try = Status.WAITING, str(error), now + timedelta(minutes=wait)
+            entry.next_try = now + timedelta(minutes=wait)
+            self._set(entry, Status.WAITING, str(error))
         except (BulkheadError, ImportError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
             # Anything that a constructor can raise is a broken contract here: it is named, and the others are still
             # built.
             entry.permanent, entry.next_try = True, datetime.max
-            entry.status, entry.error = Status.FAILED, f"{type(error).__name__}: {error}"
+            self._set(entry, Status.FAILED, f"{type(error).__name__}: {error}")
         else:
-            entry.status, entry.error = Status.READY, ""
+            self._set(entry, Status.READY)
+
+    def _set(self, entry: Entry, status: Status, error: str = "") -> None:
+        entry.status, entry.error = status, error
+        self._causes = None
 
     # ---------------------------------------------------------------------------------------------------- at run time
 
@@ -174,7 +181,7 @@ class ComponentInitializer:
         entry = self._entries[name]
         if entry.status is not Status.READY:
             return False
-        entry.status, entry.error = Status.DEGRADED, sentence
+        self._set(entry, Status.DEGRADED, sentence)
         return True
 
     def restore(self, name: str) -> bool:
@@ -182,16 +189,14 @@ class ComponentInitializer:
         entry = self._entries[name]
         if entry.status is not Status.DEGRADED:
             return False
-        entry.status, entry.error = Status.READY, ""
+        self._set(entry, Status.READY)
         return True
 
     def fault(self, name: str, error: str, now: datetime) -> Status:
         """Count an exception while running (live only). Three in thirty minutes: FAILED until the next open."""
         entry = self._entries[name]
         entry.faults = [at for at in entry.faults if now - at < FAULT_WINDOW] + [now]
-        entry.error = error
-        if len(entry.faults) >= FAULTS_TO_FAIL:
-            entry.status = Status.FAILED
+        self._set(entry, Status.FAILED if len(entry.faults) >= FAULTS_TO_FAIL else entry.status, error)
         return entry.status
 
     def report(self) -> tuple[Report, ...]:
@@ -204,11 +209,11 @@ class ComponentInitializer:
 
     def causes(self) -> tuple[Cause, ...]:
         """Return the trading-state causes of every critical component that is not READY."""
-        for known in self._entries.values():  # asked in every step, and in nearly every one all are ready
-            if known.status not in _SERVING:
-                break
-        else:
-            return ()
+        if self._causes is None:
+            self._causes = self._find_causes()
+        return self._causes
+
+    def _find_causes(self) -> tuple[Cause, ...]:
         return tuple(
             Cause(
                 f"component.{name}",

@@ -8,17 +8,24 @@ component with three faults has failed until the next open, and what follows fro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from functools import partial
+from typing import TypeVar, TypeVarTuple
 
+from core.books import Books
 from core.component_initializer import ComponentInitializer
 from core.ledger import Ledger
 from core.ledger_kinds import Kind
+from core.market import MarketSnapshot
+from core.reasons import Reason
+from core.rules import Cause, Manager, Watch
 from core.settings import Mode
 from core.state_manager import StateManager
+from core.vocabulary import TradingState
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Containment:
@@ -30,28 +37,45 @@ class Containment:
         self._initializer = initializer
         self._ledger = ledger
 
-    def strategy(self, name: str, call: Callable[[], T], fallback: Callable[[str], T], now: datetime) -> T:
+    def strategy(
+        self, name: str, now: datetime, fallback: Callable[[str], T], call: Callable[[*Ts], T], *args: *Ts
+    ) -> T:
         """Return what the call gives, or the fallback with the error's text, counted against the strategy."""
-        return self._run(name, call, fallback, now, lambda text: self._state.fault(name, now, text))
+        if not self._contains:
+            return call(*args)
+        return self._run(name, now, lambda text: self._state.fault(name, now, text), fallback, call, *args)
 
-    def component(self, name: str, call: Callable[[], T], fallback: Callable[[str], T], now: datetime) -> T:
-        """Return what the call gives, or the fallback with the error's text, counted against the component."""
-        return self._run(name, call, fallback, now, lambda text: self._initializer.fault(name, text, now))
+    def watch(self, managers: Sequence[Manager], snapshot: MarketSnapshot, books: Books) -> list[Watch]:
+        """Return what each manager finds in this step; one that fails lets nothing be opened, counted against it."""
+        if not self._contains:
+            return [manager.watch(snapshot, books) for manager in managers]
+        return [self._watch(manager, snapshot, books) for manager in managers]
+
+    def _watch(self, manager: Manager, snapshot: MarketSnapshot, books: Books) -> Watch:
+        name, now = manager.name, snapshot.time
+        blame = partial(self._initializer.fault, name, now=now)
+        return self._run(name, now, blame, lambda _text: _blind(name), manager.watch, snapshot, books)
 
     def _run(
         self,
         name: str,
-        call: Callable[[], T],
-        fallback: Callable[[str], T],
         now: datetime,
         blame: Callable[[str], object],
+        fallback: Callable[[str], T],
+        call: Callable[[*Ts], T],
+        *args: *Ts,
     ) -> T:
-        if not self._contains:
-            return call()
         try:
-            return call()
+            return call(*args)
         except Exception as error:  # noqa: BLE001  documented containment point 2
             text = f"{name}: {type(error).__name__}: {error}"
             blame(text)
             self._ledger.append(Kind.ALERT, "", now, severity="CRITICAL", code="FAULT", text=text)
             return fallback(text)
+
+
+def _blind(manager: str) -> Watch:
+    """What a manager that failed in this step says: nothing is opened on a limit that nobody has checked."""
+    return Watch(
+        causes=(Cause(f"component.{manager}", TradingState.REDUCING, Reason.COMPONENT_NOT_READY, subject=manager),)
+    )

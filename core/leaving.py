@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from core.books import Books
 from core.containment import Containment
@@ -51,6 +50,8 @@ class Leaving:
 
     def leave(self, snapshot: MarketSnapshot, demands: Sequence[ExitDemand]) -> None:
         """Let due triggers move the trades, then begin what has to be closed or repaired."""
+        if not self._books.has_open_trades:
+            return
         for trade_id, trigger in self._state.due(snapshot):
             self._state.drive(trade_id, trigger, snapshot.time)
         if not snapshot.phase.market_open:
@@ -100,15 +101,18 @@ class Leaving:
 
     def _own(self, trade: Trade, snapshot: MarketSnapshot) -> Exit | None:
         """Ask the strategy; where it is gone or fails, the plan that is stored with the trade."""
-        stored = partial(self._exits.judge, trade, snapshot)
         strategy = self._strategies.get(trade.strategy)
         if strategy is None:
-            return stored()
+            return self._exits.judge(trade, snapshot)
         return self._containment.strategy(
             strategy.name,
-            partial(strategy.leave, trade, snapshot, self._books, self._exits),
-            lambda _text: stored(),
             snapshot.time,
+            lambda _text: self._exits.judge(trade, snapshot),
+            strategy.leave,
+            trade,
+            snapshot,
+            self._books,
+            self._exits,
         )
 
     def _goes_on(self, trade: Trade) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 from core.books import Books
 from core.ledger_kinds import BreakStatus, Kind
 from core.market import MarketSnapshot
-from core.ports import Account, Broker, OrderType
+from core.ports import Account, Broker, BrokerOrder, OrderType
 from core.reasons import Reason
 from core.rules import Cause, Note
 from core.settings import OrderSettings, StateSettings
@@ -48,6 +48,10 @@ class Reconciliation:
     @property
     def is_clean(self) -> bool:
         return not self.causes
+
+
+CLEAN: Final = Reconciliation()
+"""What nearly every comparison finds: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,14 @@ class Reconciler:
 
     def reconcile(self, snapshot: MarketSnapshot, account: Account, working: Sequence[Child]) -> Reconciliation:
         """Compare once.  working: our orders that are not final, UNRESOLVED ones included."""
+        held, orders = self._of_broker(snapshot)
+        if not (held or orders or working or self._breaks or self._waiting) and self._books.is_flat:
+            cash = self._cash_difference(account, snapshot.time)
+            if cash is None:
+                return CLEAN
         triggers: list[tuple[str, Trigger]] = []
-        differences = {found.symbol: found for found in self._differences(snapshot, working, triggers)}
+        differences = {found.symbol: found for found in self._differences(snapshot, working, held, triggers)}
+        differences |= {found.symbol: found for found in self._foreign_orders(orders)}
         if not differences and not self._waiting:
             cash = self._cash_difference(account, snapshot.time)
             if cash is not None:
@@ -109,15 +119,25 @@ class Reconciler:
 
     # ------------------------------------------------------------------------------------------------------ comparing
 
+    def _of_broker(self, snapshot: MarketSnapshot) -> tuple[Mapping[str, int], Sequence[BrokerOrder]]:
+        """Return what the broker says of its own accord, asked once a step: holdings and orders, in the session."""
+        if not snapshot.phase.market_open:
+            return {}, ()
+        return self._broker.positions(), tuple(self._broker.open_orders())
+
     def _differences(
-        self, snapshot: MarketSnapshot, working: Sequence[Child], triggers: list[tuple[str, Trigger]]
+        self,
+        snapshot: MarketSnapshot,
+        working: Sequence[Child],
+        held: Mapping[str, int],
+        triggers: list[tuple[str, Trigger]],
     ) -> list[_Difference]:
+        """Compare our own list by direct key, and look at what else the broker holds."""
         books = self._books
         known = set(books.positions()) | {leg.symbol for child in working for leg in child.request.legs}
         differing = {symbol: (books.position(symbol), self._broker.position(symbol)) for symbol in sorted(known)}
-        if snapshot.phase.market_open:
-            foreign = {symbol: (0, qty) for symbol, qty in self._broker.positions().items() if symbol not in known}
-            differing |= dict(sorted(foreign.items()))
+        foreign = {symbol: (0, qty) for symbol, qty in held.items() if symbol not in known}
+        differing |= dict(sorted(foreign.items()))
         found: list[_Difference] = []
         waiting: dict[str, datetime] = {}
         for symbol, (ours, theirs) in differing.items():
@@ -140,7 +160,7 @@ class Reconciler:
                     continue
             found.append(self._judge(symbol, ours, theirs, doubted))
         self._waiting = waiting
-        return [*found, *self._foreign_orders(snapshot)]
+        return found
 
     def _judge(self, symbol: str, ours: int, theirs: int, doubted: tuple[str, ...]) -> _Difference:
         """Return the row of the table that a difference belongs to."""
@@ -155,13 +175,11 @@ class Reconciler:
             return _Difference(symbol, Reason.BREAK_QTY, ours, theirs, Trigger.LEG_GONE if alone else Trigger.BREAK)
         return _Difference(symbol, Reason.BREAK_QTY, ours, theirs)
 
-    def _foreign_orders(self, snapshot: MarketSnapshot) -> list[_Difference]:
+    def _foreign_orders(self, orders: Sequence[BrokerOrder]) -> list[_Difference]:
         """Orders at work that carry none of our ids: left alone, and nothing is opened beside them."""
-        if not snapshot.phase.market_open:
-            return []
         return [
             _Difference(f"{FOREIGN_ORDER}{order.order}", Reason.BREAK_FOREIGN, 0, 0)
-            for order in sorted(self._broker.open_orders(), key=lambda item: item.order)
+            for order in sorted(orders, key=lambda item: item.order)
             if order.order not in self._books.order_records.orders
         ]
 

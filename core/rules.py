@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -112,13 +112,6 @@ class SizeBound:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class StepNeeds:
-    """Option chains a strategy wants to see in this step: (root, expiry) pairs are resolved by the strategy itself."""
-
-    roots: tuple[str, ...] = ()
-
-
 class Manager(Protocol):
     """A component of the risk layer."""
 
@@ -154,20 +147,6 @@ class MarginView(Protocol):
     """Says how much margin is used; the recorder asks it for every mark."""
 
     def usage(self, snapshot: MarketSnapshot, books: Books) -> Usage: ...
-
-
-@dataclass(slots=True)
-class StepScale:
-    """Scale s of the step: vix_scale x the smallest of the managers' scales (never their product: one loss is counted
-    once).
-    """
-
-    vix: float
-    managers: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def value(self) -> float:
-        return self.vix * min(self.managers.values(), default=1.0)
 
 
 def is_due(now: datetime, at: datetime) -> bool:

@@ -28,9 +28,8 @@ class SessionClock:
         self._settings = settings
         self._closed_days = frozenset(settings.closed_days)
         self._sessions: dict[date, Session | None] = {}
-        self._starts: dict[date, tuple[tuple[datetime, SessionPhase], ...]] = {}
-        self._asked = datetime.min
-        self._answer: SessionPhase | None = None
+        self._span = (datetime.max, datetime.max, SessionPhase.CLOSED)
+        """The phase that was asked for last: its first moment, the first one after it, and the phase."""
 
     def covers(self, day: date) -> bool:
         """Tell whether the calendar is proven for a day; the self-test asks."""
@@ -62,10 +61,14 @@ class SessionClock:
 
     def phase(self, now: datetime) -> SessionPhase | None:
         """Return the phase of a step stamped now; None where no step runs (before O-30, after X+15, on closed days)."""
-        if now == self._asked:
-            return self._answer
-        self._asked, self._answer = now, self._phase_at(now)
-        return self._answer
+        start, end, phase = self._span
+        if start <= now < end:
+            return phase
+        span = self._span_at(now)
+        if span is None:
+            return None
+        self._span = span
+        return span[2]
 
     def next_start(self, now: datetime) -> datetime:
         """Return the first moment from now on in which a step may run: now itself inside of a session's steps."""
@@ -76,31 +79,29 @@ class SessionClock:
             session = self.next_session(now.date())
         return session.after_open(-self._settings.pre_open_min)
 
-    def _phase_at(self, now: datetime) -> SessionPhase | None:
-        day = now.date()
-        session = self.session(day)
-        if session is None or now > session.close + timedelta(minutes=self._settings.after_close_min):
+    def _span_at(self, now: datetime) -> tuple[datetime, datetime, SessionPhase] | None:
+        """Return the phase of now between its first moment and the first one after it."""
+        session = self.session(now.date())
+        if session is None:
             return None
-        for start, phase in self._phase_starts(session):
+        settings = self._settings
+        end = session.close + timedelta(minutes=settings.after_close_min) + timedelta.resolution  # X+15 has a step
+        if now >= end:
+            return None
+        # Latest first, so that a short day shortens the phases before.
+        for start, phase in (
+            (session.close, SessionPhase.CLOSED),
+            (session.before_close(settings.final_min), SessionPhase.FINAL),
+            (session.before_close(settings.flatten_min), SessionPhase.FLATTEN),
+            (session.before_close(settings.late_min), SessionPhase.LATE),
+            (session.after_open(settings.opening_min), SessionPhase.REGULAR),
+            (session.open, SessionPhase.OPENING),
+            (session.after_open(-settings.pre_open_min), SessionPhase.PRE_OPEN),
+        ):
             if now >= start:
-                return phase
+                return start, end, phase
+            end = min(end, start)
         return None
-
-    def _phase_starts(self, session: Session) -> tuple[tuple[datetime, SessionPhase], ...]:
-        """Phases with their first moment, latest first."""
-        known = self._starts.get(session.day)
-        if known is None:
-            settings = self._settings
-            known = self._starts[session.day] = (
-                (session.close, SessionPhase.CLOSED),
-                (session.before_close(settings.final_min), SessionPhase.FINAL),
-                (session.before_close(settings.flatten_min), SessionPhase.FLATTEN),
-                (session.before_close(settings.late_min), SessionPhase.LATE),
-                (session.after_open(settings.opening_min), SessionPhase.REGULAR),
-                (session.open, SessionPhase.OPENING),
-                (session.after_open(-settings.pre_open_min), SessionPhase.PRE_OPEN),
-            )
-        return known
 
     def _make(self, day: date) -> Session:
         close = nyse_calendar.close_of(day)

@@ -37,8 +37,14 @@ class Settlement:
     def post(self, event: SettlementEvent) -> None:
         self._queue.append(event)
 
+    def observe(self, day: date, values: Mapping[str, float], past: Mapping[tuple[str, date], float]) -> None:
+        """Keep the regular values of this step by underlying, and the last ones of the days before."""
+        for underlying, value in values.items():
+            self._values[(underlying, day)] = value
+        self._values.update(past)
+
     def remember(self, underlying: str, day: date, value: float) -> None:
-        """Keep the last regular value of an underlying; called in every step up to the close."""
+        """Keep the last regular value of an underlying."""
         self._values[(underlying, day)] = value
 
     def forget(self, underlying: str, day: date) -> None:
@@ -72,6 +78,8 @@ class Settlement:
         """Write EXPIRY for every settled leg that a book holds; a leg of unknown value stays, and its symbol is named
         in `unknown`.
         """
+        if not self._queue:
+            return  # what is unknown stays in the queue
         waiting: list[SettlementEvent] = []
         touched: dict[str, None] = {}
         while self._queue:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import partial
 
 from core.books import Books
 from core.component_initializer import ComponentInitializer, Status
@@ -27,14 +26,14 @@ from core.marks import equity_mark
 from core.order_gateway import OrderGateway
 from core.ports import Broker, MarketFeed
 from core.reasons import Reason
-from core.reconciliation import Reconciler, Reconciliation
+from core.reconciliation import CLEAN, Reconciler, Reconciliation
 from core.recorder import Recorder
-from core.rules import Cause, Manager, StepScale, VixReader, Watch
+from core.rules import QUIET, Cause, Manager, VixReader, Watch
 from core.session import SessionClock
 from core.settings import Mode, Settings
 from core.settlement import Settlement
 from core.state_manager import StateManager
-from core.strategy import Strategy
+from core.strategy import EntryWindow, Strategy
 from core.trade_machine import TradeState, Trigger
 from core.trading_state import StateBoard
 from core.vocabulary import (
@@ -55,6 +54,7 @@ NAME = "strategy_coordinator"
 """Its row in the component table."""
 
 _MINUTE = timedelta(minutes=1)
+_OUTSIDE_WINDOW = Reason.OUTSIDE_WINDOW.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,25 @@ class Parts:
     family: FamilyDesk | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Today:
+    """What a strategy says of a session, asked at its beginning: it follows from the session alone.
+
+    window None: it does not enter today; chain: the one that it must see in every minute.
+    """
+
+    strategy: Strategy
+    window: EntryWindow | None
+    chain: tuple[str, date] | None
+
+
 class StrategyCoordinator:
     """Runs the steps of one run."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._strategies = sorted(parts.strategies, key=lambda item: item.priority)
+        self._today: tuple[_Today, ...] = ()
         self._board = StateBoard()
         self._funnel = Funnel()
         self._last_step: datetime | None = None
@@ -170,34 +184,28 @@ class StrategyCoordinator:
         parts = self._parts
         session, phase = self._begin(now)
         # 1 fold
-        parts.gateway.fold(now)
-        parts.gateway.watch(now, in_step=True)
-        parts.settlement.fold(now)
-        if parts.family is not None:
-            parts.family.fold(now)
-        self._note_components(parts.initializer.retry(now), now)
+        self._fold(now)
         # 2 reconcile
-        snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(session, now), now)
-        for underlying, value in snapshot.settlement_price.items():
-            parts.settlement.remember(underlying, session.day, value)
-        for (underlying, day), value in snapshot.past_settlement_price.items():
-            parts.settlement.remember(underlying, day, value)
+        snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(now), now)
+        parts.settlement.observe(session.day, snapshot.settlement_price, snapshot.past_settlement_price)
         account = parts.broker.account()
-        reconciliation = parts.reconciler.reconcile(snapshot, account, parts.gateway.working_children())
-        self._settle_doubts(reconciliation, now)
+        working = parts.gateway.working_children()
+        reconciliation = parts.reconciler.reconcile(snapshot, account, working)
+        if working or reconciliation is not CLEAN:
+            self._settle_doubts(reconciliation, now)
         # 3 watch
         equity = equity_mark(snapshot, parts.books, account, parts.settings)
         reading = parts.vix.read(snapshot)
-        snapshot = replace(snapshot, account=account, equity=equity, vix=reading)
+        snapshot = snapshot.completed(account=account, equity=equity, vix=reading)
         watches = self._watch(snapshot)
-        scale = StepScale(reading.scale, {name: watch.scale for name, watch in watches.items()})
+        scale = _scale(reading, watches)
         self._apply_states(snapshot, reconciliation, watches)
         parts.recorder.observe(snapshot, session, phase, self._board)
         # 4 leave
-        self._leaving.leave(snapshot, [demand for watch in watches.values() for demand in watch.exits])
+        self._leaving.leave(snapshot, [demand for watch in watches for demand in watch.exits])
         self._family_leaves(snapshot)
         # 5 enter
-        self._enter(snapshot, session, scale)
+        self._enter(snapshot, scale)
         self._family_enters(snapshot, scale)
         # 6 send
         snapshot = self._send(snapshot, phase)
@@ -209,21 +217,35 @@ class StrategyCoordinator:
         self._snapshot = snapshot
 
     def _begin(self, now: datetime) -> tuple[Session, SessionPhase]:
-        session, phase = self._parts.clock.session(now.date()), self._parts.clock.phase(now)
-        assert session is not None, "a step is asked for only inside a session"
+        phase = self._parts.clock.phase(now)
         assert phase is not None, "a step is asked for only inside a session"
         self._last_step = now
-        self._open_session(session, now)
+        session = self._session
+        if session is None or session.day != now.date():
+            session = self._open_session(now)
         return session, phase
 
-    def _open_session(self, session: Session, now: datetime) -> None:
-        if self._session is not None and self._session.day == session.day:
-            return
-        self._session = session
+    def _open_session(self, now: datetime) -> Session:
         parts = self._parts
+        session = parts.clock.session(now.date())
+        assert session is not None, "a step is asked for only inside a session"
+        self._session = session
+        self._today = tuple(_today(strategy, session) for strategy in self._strategies)
         parts.gateway.open_session()
         self._note_components(parts.initializer.session_opened(now), now)
         parts.recorder.open_session(session, now)
+        return session
+
+    def _fold(self, now: datetime) -> None:
+        """Take in what was reported since the last step, and what can be built by now."""
+        parts = self._parts
+        if not parts.gateway.is_idle:
+            parts.gateway.fold(now)
+            parts.gateway.watch(now, in_step=True)
+        parts.settlement.fold(now)
+        if parts.family is not None:
+            parts.family.fold(now)
+        self._note_components(parts.initializer.retry(now), now)
 
     def _note_components(self, changed: Sequence[str], now: datetime) -> None:
         if not changed:
@@ -235,22 +257,20 @@ class StrategyCoordinator:
 
     def _watched(self) -> Iterable[Instrument]:
         parts = self._parts
-        held = {symbol for symbol, qty in parts.books.positions().items() if qty}
-        symbols = held.union(parts.gateway.symbols_at_work(), parts.recorder.lately_in_play)
-        wanted = {symbol: parts.books.instrument(symbol) for symbol in symbols}
+        symbols = {*parts.books.positions(), *parts.gateway.symbols_at_work(), *parts.recorder.lately_in_play}
+        wanted = {symbol: parts.books.instrument(symbol) for symbol in symbols} if symbols else {}
         if parts.family is not None:
             wanted = {**{item.symbol: item for item in parts.family.instruments}, **wanted}
-        return [wanted[symbol] for symbol in sorted(wanted)]
+        return [wanted[symbol] for symbol in sorted(wanted)] if wanted else ()
 
-    def _followed(self, session: Session, now: datetime) -> Sequence[tuple[str, date]]:
+    def _followed(self, now: datetime) -> Sequence[tuple[str, date]]:
         """Chains that must be seen in every minute: those of strategies that may still enter today."""
         wanted: dict[tuple[str, date], None] = {}
-        for strategy in self._parts.strategies:
-            window, expiry = strategy.window(session), strategy.watches(session)
-            if window is None or expiry is None or now > window.end:
+        for today in self._today:
+            if today.window is None or today.chain is None or now > today.window.end:
                 continue
-            if self._parts.state.may_enter(strategy.name):
-                wanted[(strategy.root, expiry)] = None
+            if self._parts.state.may_enter(today.strategy.name):
+                wanted[today.chain] = None
         return tuple(wanted)
 
     # ------------------------------------------------------------------------------- when a step has failed as a whole
@@ -302,22 +322,16 @@ class StrategyCoordinator:
             parts.state.drive(trade, trigger, now)
         parts.recorder.notes(reconciliation.notes, now)
 
-    def _watch(self, snapshot: MarketSnapshot) -> dict[str, Watch]:
-        found: dict[str, Watch] = {}
-        for manager in self._parts.managers:
-            watch = self._containment.component(
-                manager.name,
-                partial(manager.watch, snapshot, self._parts.books),
-                partial(_blind, manager.name),
-                snapshot.time,
-            )
-            found[manager.name] = watch
-            self._parts.recorder.notes(watch.notes, snapshot.time)
+    def _watch(self, snapshot: MarketSnapshot) -> list[Watch]:
+        """Return what managers have found that is not quiet, and write down what they ask for."""
+        parts = self._parts
+        watches = self._containment.watch(parts.managers, snapshot, parts.books)
+        found = [watch for watch in watches if watch is not QUIET]
+        for watch in found:
+            parts.recorder.notes(watch.notes, snapshot.time)
         return found
 
-    def _apply_states(
-        self, snapshot: MarketSnapshot, reconciliation: Reconciliation, watches: dict[str, Watch]
-    ) -> None:
+    def _apply_states(self, snapshot: MarketSnapshot, reconciliation: Reconciliation, watches: Sequence[Watch]) -> None:
         parts = self._parts
         causes: list[Cause] = [
             *parts.initializer.causes(),
@@ -326,40 +340,41 @@ class StrategyCoordinator:
             *parts.ledger.causes(),
             *parts.state.causes(),
         ]
-        for watch in watches.values():
+        for watch in watches:
             causes.extend(watch.causes)
         changes = self._board.replace(causes)
         parts.recorder.state_changes(changes, snapshot.time)
-        parts.gateway.cancel_openings(snapshot.time)
+        if causes:  # without one everybody may open
+            parts.gateway.cancel_openings(snapshot.time)
 
     # -------------------------------------------------------------------------------------------------------- 5 enter
 
-    def _enter(self, snapshot: MarketSnapshot, session: Session, scale: StepScale) -> None:
-        for strategy in sorted(self._parts.strategies, key=lambda item: item.priority):
-            window = strategy.window(session)
-            if window is None or not window.holds(snapshot.time):
-                if snapshot.phase.market_open:
-                    self._funnel.count(strategy.name, Reason.OUTSIDE_WINDOW.value)
-                continue
-            self._ask(strategy, snapshot, scale)
+    def _enter(self, snapshot: MarketSnapshot, scale: float) -> None:
+        for today in self._today:
+            if today.window is not None and today.window.holds(snapshot.time):
+                self._ask(today.strategy, snapshot, scale)
+            elif snapshot.phase.market_open:
+                self._funnel.count(today.strategy.name, _OUTSIDE_WINDOW)
 
-    def _ask(self, strategy: Strategy, snapshot: MarketSnapshot, scale: StepScale) -> None:
+    def _ask(self, strategy: Strategy, snapshot: MarketSnapshot, scale: float) -> None:
         parts = self._parts
         refusal = self._lifecycle(strategy, snapshot) or self._session_gate(snapshot)
         intent: Intent | None = None
         if refusal is None:
             answer = self._containment.strategy(
                 strategy.name,
-                partial(strategy.enter, snapshot, parts.books),
-                lambda text: Verdict.refuse(Reason.STRATEGY_ERROR, error=text),
                 snapshot.time,
+                lambda text: Verdict.refuse(Reason.STRATEGY_ERROR, error=text),
+                strategy.enter,
+                snapshot,
+                parts.books,
             )
             if isinstance(answer, Intent):
                 intent = answer
                 snapshot = parts.market_data.with_quotes(snapshot, intent.structure)
                 parts.recorder.ask_vix(snapshot)
                 answer = self._owned_refusals(intent, snapshot) or parts.pipeline.judge(
-                    strategy, intent, snapshot, scale.value, lambda: self._name_trade(strategy, snapshot)
+                    strategy, intent, snapshot, scale, lambda: self._name_trade(strategy, snapshot)
                 )
             if isinstance(answer, Intent):
                 self._open(answer, snapshot)
@@ -433,19 +448,28 @@ class StrategyCoordinator:
     def _family_leaves(self, snapshot: MarketSnapshot) -> None:
         family = self._parts.family
         if family is not None:
-            stored = partial(self._leaving.leave_book, family.name, snapshot)
             self._containment.strategy(
-                family.name, partial(family.leave, snapshot), lambda _text: stored(), snapshot.time
+                family.name,
+                snapshot.time,
+                lambda _text: self._leaving.leave_book(family.name, snapshot),
+                family.leave,
+                snapshot,
             )
 
-    def _family_enters(self, snapshot: MarketSnapshot, scale: StepScale) -> None:
+    def _family_enters(self, snapshot: MarketSnapshot, scale: float) -> None:
         family = self._parts.family
         if family is None:
             return
-        enter = partial(
-            family.enter, snapshot, scale.value, self._family_lifecycle, partial(self._family_owned, snapshot)
+        line = self._containment.strategy(
+            family.name,
+            snapshot.time,
+            lambda _text: None,
+            family.enter,
+            snapshot,
+            scale,
+            self._family_lifecycle,
+            lambda intent: self._family_owned(snapshot, intent),
         )
-        line = self._containment.strategy(family.name, enter, lambda _text: None, snapshot.time)
         if line is not None:
             if self._parts.settings.run.mode is not Mode.BACKTEST:
                 self._lines.append(line)  # a backtest's log is too small for a book that opens twenty times a day
@@ -467,11 +491,11 @@ class StrategyCoordinator:
         self._parts.recorder.ask_vix(snapshot)
         return self._owned_refusals(intent, snapshot)
 
-    def _family_ends(self, snapshot: MarketSnapshot, scale: StepScale) -> None:
+    def _family_ends(self, snapshot: MarketSnapshot, scale: float) -> None:
         family = self._parts.family
         if family is not None:
             notes = self._containment.strategy(
-                family.name, partial(family.after, snapshot, scale.value), lambda _text: (), snapshot.time
+                family.name, snapshot.time, lambda _text: (), family.after, snapshot, scale
             )
             self._parts.recorder.notes(notes, snapshot.time)
 
@@ -482,8 +506,8 @@ class StrategyCoordinator:
         gateway = self._parts.gateway
         if phase is SessionPhase.CLOSED:
             gateway.cancel_all(snapshot.time)
-        elif phase.market_open:
-            for parent in gateway.parents():
+        elif phase.market_open and (parents := gateway.parents()):
+            for parent in parents:
                 # An opening of this step is not watched yet: its legs were in the chain that the strategy has read.
                 snapshot = self._parts.market_data.with_quotes(snapshot, parent.structure)
             gateway.work(snapshot)
@@ -504,11 +528,16 @@ class StrategyCoordinator:
         parts.recorder.end_run(now, reason, parts.gateway)
 
 
-def _blind(manager: str, _text: str) -> Watch:
-    """What a manager that failed in this step says: nothing is opened on a limit that nobody has checked."""
-    return Watch(
-        causes=(Cause(f"component.{manager}", TradingState.REDUCING, Reason.COMPONENT_NOT_READY, subject=manager),)
-    )
+def _scale(reading: VixReading, watches: Sequence[Watch]) -> float:
+    """Return the scale of the step: that of VIX x the smallest of the managers', never their product: one loss is
+    counted once.
+    """
+    return reading.scale * min(watch.scale for watch in watches) if watches else reading.scale
+
+
+def _today(strategy: Strategy, session: Session) -> _Today:
+    window, expiry = strategy.window(session), strategy.watches(session)
+    return _Today(strategy, window, None if expiry is None else (strategy.root, expiry))
 
 
 __all__ = ["NAME", "Parts", "StrategyCoordinator", "VixReading"]

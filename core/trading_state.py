@@ -39,7 +39,9 @@ class StateBoard:
 
     def replace(self, causes: Iterable[Cause]) -> tuple[Change, ...]:
         """Take the causes of this step in; returns what changed, account first, then by subject."""
-        self._causes = tuple(causes)
+        gone, self._causes = self._causes, tuple(causes)
+        if not gone and not self._causes:
+            return ()  # as in nearly every step: nothing was wrong, and nothing is
         worst: dict[tuple[Scope, str], Cause] = {}
         for cause in self._causes:
             key = (cause.scope, "" if cause.scope is Scope.ACCOUNT else cause.subject)

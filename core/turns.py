@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from threading import Lock
+from typing import TypeVarTuple
 
+Ts = TypeVarTuple("Ts")
 Work = Callable[[], object]
 
 
@@ -20,10 +23,17 @@ class Turns:
         self._lock = Lock()
         self._waiting: deque[Work] = deque()
 
-    def take(self, work: Work) -> None:
+    def take(self, work: Callable[[*Ts], object], *args: *Ts) -> None:
         """Run work now; while somebody is at work, he runs it when he has finished.  None is lost."""
-        self._waiting.append(work)
-        self._work_off()
+        if self._waiting or not self._lock.acquire(blocking=False):
+            self._waiting.append(partial(work, *args))
+        else:
+            try:
+                work(*args)
+            finally:
+                self._lock.release()
+        if self._waiting:
+            self._work_off()
 
     def take_if_free(self, work: Work) -> None:
         """Run work now, or not at all: for what is asked for again in some seconds."""

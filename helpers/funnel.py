@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 OPENED = "OPENED"
@@ -12,13 +11,16 @@ class Funnel:
     """Counts per strategy of one session; every evaluation ends in exactly one outcome (FN-P1)."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, Counter[str]] = {}
+        self._counts: dict[tuple[str, str], int] = {}
 
     def count(self, strategy: str, outcome: str) -> None:
-        self._counts.setdefault(strategy, Counter())[outcome] += 1
+        key = (strategy, outcome)
+        self._counts[key] = self._counts.get(key, 0) + 1
 
     def close_session(self) -> Mapping[str, Mapping[str, int]]:
         """Return the counts of the session by strategy and outcome, sorted, and start anew."""
-        counts = {name: dict(sorted(found.items())) for name, found in sorted(self._counts.items())}
+        counts: dict[str, dict[str, int]] = {}
+        for (strategy, outcome), count in sorted(self._counts.items()):
+            counts.setdefault(strategy, {})[outcome] = count
         self._counts.clear()
         return counts

@@ -16,9 +16,9 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from core.ledger_kinds import Kind
-from core.market import EquityMark, MarketSnapshot
+from core.market import MarketSnapshot
 from core.reasons import Reason
-from core.rules import Cause, ExitDemand, Note, Watch
+from core.rules import QUIET, Cause, ExitDemand, Note, Watch
 from core.settings import BreakerSettings
 from core.vocabulary import Disposition, Gate, Intent, Ladder, SessionPhase, TradingState, Verdict, to_u6
 from risk.account_phases import is_option_trade
@@ -48,7 +48,7 @@ class CircuitBreaker:
         self._state = BreakerState()
         self._ratios: Mapping[Condition, float] = {}
         self._notes: list[Note] = []
-        self._observed: tuple[int, date, int] | None = None
+        self._observed: tuple[float, date, int] | None = None
         self._limits: Mapping[Condition, float] = {
             Condition.DAILY: settings.daily_loss_pct / 100,
             Condition.WEEKLY: settings.weekly_loss_pct / 100,
@@ -99,12 +99,14 @@ class CircuitBreaker:
         self._notes = []
         self._open_session(snapshot.session.day)
         equity = snapshot.equity
-        if equity is not None and equity.usd is not None and _is_good(equity):
-            seen = (to_u6(equity.usd), snapshot.session.day, books.flows_u6)
+        if equity is not None and equity.usd is not None and equity.fresh and not equity.disputed:
+            seen = (equity.usd, snapshot.session.day, books.flows_u6)
             # The same equity on the same day crosses nothing that it has not crossed before: nothing waits for it.
             if seen != self._observed or not self._state.is_calm:
                 self._observed = seen
-                self._observe(seen[0], snapshot, books)
+                self._observe(to_u6(equity.usd), snapshot, books)
+        if self._state.is_calm and not self._state.warning and not self._notes:
+            return QUIET
         return Watch(self._causes(), self._scale(), self._exits(books), tuple(self._notes))
 
     def rule(self, intent: Intent, snapshot: MarketSnapshot, books: Books) -> Verdict:
@@ -299,7 +301,3 @@ class CircuitBreaker:
         ratio = self._ratios.get(condition, 0.0)
         ratio_e6 = round(ratio * 1_000_000) if ratio < 1e9 else 10**15
         self._notes.append(Note(Kind.BREAKER, "", {"condition": condition.value, "ratio_e6": ratio_e6, "level": level}))
-
-
-def _is_good(equity: EquityMark) -> bool:
-    return equity.fresh and not equity.disputed

@@ -7,16 +7,17 @@ prints must not buy more.  Unknown is never replaced by a constant or by an esti
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from core.errors import SettingsError, StateError
 from core.ledger_kinds import Kind
-from core.market import MarketSnapshot, Regime, VixReading, VixVerdict
+from core.market import MarketSnapshot, Regime, Session, VixReading, VixVerdict
 from core.reasons import Reason
 from core.rules import QUIET, Cause, Note, Watch
 from core.settings import VixSettings
@@ -45,8 +46,7 @@ class _Level:
     buffer_base: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Point:
+class _Point(NamedTuple):
     """VIX and SPX as one step saw them; spx None while it has no print."""
 
     time: datetime
@@ -73,6 +73,10 @@ class VixManager:
             settings.high_at,
             settings.crisis_at,
         )
+        self._leave_below = tuple(settings.down_fraction * boundary for boundary in self._boundaries)
+        self._change_over = timedelta(minutes=settings.change_min)
+        self._down_after = timedelta(minutes=settings.down_min)
+        self._gap = timedelta(seconds=settings.max_age_s)
         normal = _Level(1.0, settings.ceiling_normal, settings.buffer_normal)
         self._levels: Mapping[Regime, _Level] = {
             Regime.DORMANT: normal,
@@ -89,6 +93,8 @@ class VixManager:
         self._calm_since: datetime | None = None
         self._points: deque[_Point] = deque()
         self._last_good: datetime | None = None
+        self._session: Session | None = None
+        self._first_print = datetime.max
         self._notes: list[Note] = []
 
     def _refuse_a_table_that_buys_more(self) -> None:
@@ -118,68 +124,75 @@ class VixManager:
     def read(self, snapshot: MarketSnapshot) -> VixReading:
         """Return VIX as judged in this step.  Call it once a step, before anything reads the regime."""
         self._notes = []
-        verdict, value, age_s = self._judge(snapshot)
+        now, spx = snapshot.time, snapshot.price(SPX)
+        verdict, value, age_s = self._judge(snapshot, spx)
         prior = snapshot.prior_close.get(VIX)
         good = verdict is VixVerdict.GOOD
         if good:
-            self._restart_after_a_gap(snapshot.time)
-            self._last_good = snapshot.time
+            # A night, or a while of values that were not GOOD, is no evidence of calm.
+            if self._last_good is not None and now - self._last_good > self._gap:
+                self._restart_clocks()
+            self._last_good = now
         if value is not None and (good or verdict is VixVerdict.SUSPECT):
-            self._follow_regime(value, snapshot.time, good=good)
+            self._follow_regime(value, now, good=good)
             if good:
-                self._follow_panic(value, prior, snapshot.time)
-            self._points.append(_Point(snapshot.time, value, snapshot.price(SPX)))
+                self._follow_panic(value, prior, now)
+            self._points.append(_Point(now, value, spx))
         return self._compose(verdict, value, age_s, prior)
 
-    def _judge(self, snapshot: MarketSnapshot) -> tuple[VixVerdict, float | None, float]:
+    def _judge(self, snapshot: MarketSnapshot, spx: float | None) -> tuple[VixVerdict, float | None, float]:
         settings, bar = self._settings, snapshot.bars.get(VIX)
         if settings.daily_only:
             close = snapshot.prior_close.get(VIX)
             return (VixVerdict.GOOD, close, 0.0) if self._plausible(close) else (VixVerdict.UNKNOWN, None, math.inf)
         if bar is None or not self._plausible(bar.close):
             return VixVerdict.UNKNOWN, None, math.inf if bar is None else bar.age_s
+        session = snapshot.session
+        if session is not self._session:
+            self._session, self._first_print = session, session.after_open(settings.first_print_min)
         # Before the first print of the session the index shows 0 or yesterday's value.
-        if bar.end < snapshot.session.after_open(settings.first_print_min) or bar.end.date() != snapshot.session.day:
+        if bar.end < self._first_print or bar.end.date() != session.day:
             return VixVerdict.UNKNOWN, None, bar.age_s
         if bar.age_s > settings.max_age_s:
             return VixVerdict.STALE, bar.close, bar.age_s
-        if self._is_suspect(bar.close, snapshot):
+        if self._is_suspect(bar.close, spx, snapshot):
             return VixVerdict.SUSPECT, bar.close, bar.age_s
         return VixVerdict.GOOD, bar.close, bar.age_s
 
     def _plausible(self, value: float | None) -> bool:
         return value is not None and math.isfinite(value) and self._settings.low <= value <= self._settings.high
 
-    def _is_suspect(self, vix: float, snapshot: MarketSnapshot) -> bool:
+    def _is_suspect(self, vix: float, spx: float | None, snapshot: MarketSnapshot) -> bool:
         settings = self._settings
         if snapshot.rv20 is None or not snapshot.rv20 > 0:
             return True  # no cross-check exists
         if not settings.rv_ratio_low <= vix / snapshot.rv20 <= settings.rv_ratio_high:
             return True
-        spx, before = snapshot.price(SPX), self._point_before(snapshot)
+        before = self._point_before(snapshot.time)
         if spx is None or before is None or before.spx is None:
             return False
         vix_change = abs(math.log(vix / before.vix))
         spx_change = abs(math.log(spx / before.spx))
         return vix_change > settings.suspect_base + settings.suspect_per_spx * spx_change
 
-    def _point_before(self, snapshot: MarketSnapshot) -> _Point | None:
+    def _point_before(self, now: datetime) -> _Point | None:
         """Return what was seen `change_min` minutes ago in this session, None where nothing was."""
-        at = snapshot.time - timedelta(minutes=self._settings.change_min)
-        while self._points and self._points[0].time < at:
-            self._points.popleft()
-        return self._points[0] if self._points and self._points[0].time == at else None
+        at, points = now - self._change_over, self._points
+        while points and points[0].time < at:
+            points.popleft()
+        return points[0] if points and points[0].time == at else None
 
     # ---------------------------------------------------------------------------------------------- regime and panic
 
     def _follow_regime(self, vix: float, now: datetime, *, good: bool) -> None:
-        raw = sum(vix >= boundary for boundary in self._boundaries)
+        raw = bisect_right(self._boundaries, vix)  # so many boundaries are at or below it
         held = raw if self._regime is None else max(raw, LADDER.index(self._regime))
-        for place, boundary in enumerate(self._boundaries):
-            if vix >= self._settings.down_fraction * boundary:
-                self._below_since[place] = None
-            elif good and self._below_since[place] is None:
-                self._below_since[place] = now
+        since = self._below_since
+        for place, boundary in enumerate(self._leave_below):
+            if vix >= boundary:
+                since[place] = None
+            elif good and since[place] is None:
+                since[place] = now
         while good and held > raw and self._has_been_below(held - 1, now):
             held -= 1
         before, self._regime = self._regime, LADDER[held]
@@ -188,7 +201,7 @@ class VixManager:
 
     def _has_been_below(self, place: int, now: datetime) -> bool:
         since = self._below_since[place]
-        return since is not None and now - since >= timedelta(minutes=self._settings.down_min)
+        return since is not None and now - since >= self._down_after
 
     def _follow_panic(self, vix: float, prior: float | None, now: datetime) -> None:
         if prior is None or not prior > 0:
@@ -203,12 +216,6 @@ class VixManager:
                 self._panic, self._calm_since = False, None
         if before != self._panic:
             self._note_change("vix.panic", "PANIC" if before else "NONE", "PANIC" if self._panic else "NONE", vix)
-
-    def _restart_after_a_gap(self, now: datetime) -> None:
-        """A night, or a while of values that were not GOOD, is no evidence of calm."""
-        last = self._last_good
-        if last is not None and now - last > timedelta(seconds=self._settings.max_age_s):
-            self._restart_clocks()
 
     def _restart_clocks(self) -> None:
         self._below_since = [None] * len(self._boundaries)
