@@ -1,8 +1,9 @@
-"""Black-76 prices, implied volatility and delta of European options, on numpy columns.
+"""Black-76 prices, implied volatility and delta of European options: of whole chains, and of single contracts.
 
-Every array is a column over contracts, shape (n,).  Prices and strikes in points of the underlying, volatility 0.18 =
-18 % a year, years of 31,536,000 s to settlement, discount = present value of 1 at settlement.  Unknown is NaN and
-stays NaN; nothing is replaced by a constant.
+Every array is a column over contracts, shape (n,).  A function that ends in `_of` answers for one contract in plain
+floats, by the same steps: arrays would cost a handful of contracts many times their arithmetic.  Prices and strikes in
+points of the underlying, volatility 0.18 = 18 % a year, years of 31,536,000 s to settlement, discount = present value
+of 1 at settlement.  Unknown is NaN and stays NaN; nothing is replaced by a constant.
 
 The engine's own Greeks never decide: its theta is per year and its far wings do not converge.  The normal
 distribution comes from `math.erfc`, exact to the last bits in both tails; importing scipy for it would cost more time
@@ -25,7 +26,6 @@ from core.vocabulary import Instrument, Right
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-Positions = npt.NDArray[np.intp]
 
 SECONDS_PER_YEAR: Final = 31_536_000
 FORWARD_STRIKES: Final = 3
@@ -35,7 +35,9 @@ WORTHLESS_ASK: Final = 0.10
 """A long without bid and with an ask up to this has no delta and no value (points)."""
 
 _SQRT_2: Final = math.sqrt(2.0)
+_MINUS_SQRT_HALF: Final = -1.0 / _SQRT_2
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
+_LOG_SQRT_2PI: Final = math.log(_SQRT_2PI)
 _MAX_STEPS: Final = 64
 _RELATIVE_STEP: Final = 1e-9  # of a quadratic step: what is left after it is rounding
 
@@ -62,9 +64,13 @@ def discount_factor(rate_pct: float, years: float) -> float:
 
 def normal_cdf(x: Floats) -> Floats:
     """Return the standard normal distribution function, exact to a few units in the last place in both tails."""
-    scaled = (x * (-1.0 / _SQRT_2)).tolist()
+    scaled = (x * _MINUS_SQRT_HALF).tolist()
     tails: Floats = np.fromiter(map(math.erfc, scaled), np.float64, len(scaled))
     return 0.5 * tails
+
+
+def _normal_cdf_of(x: float) -> float:
+    return 0.5 * math.erfc(x * _MINUS_SQRT_HALF)
 
 
 def black_price(
@@ -100,6 +106,15 @@ def black_delta(strike: Floats, is_call: Bools, forward: float, volatility: Floa
     deviation = np.where(volatility > 0.0, volatility, np.nan) * math.sqrt(years)
     d1 = np.log(forward / strike) / deviation + deviation / 2
     return np.where(is_call, normal_cdf(d1), -normal_cdf(-d1))
+
+
+def black_delta_of(strike: float, is_call: bool, forward: float, volatility: float, years: float) -> float:
+    """Return the forward delta of one contract as `black_delta` does."""
+    if not volatility > 0.0:
+        return math.nan
+    deviation = volatility * math.sqrt(years)
+    d1 = math.log(forward / strike) / deviation + deviation / 2
+    return _normal_cdf_of(d1) if is_call else -_normal_cdf_of(-d1)
 
 
 def implied_volatility(
@@ -141,7 +156,7 @@ def _first_step(x: Floats, target: Floats, log_target: Floats, inflection: Float
     near = (target + distance / 2) * _SQRT_2PI
     far = distance / np.sqrt(-2.0 * log_target)
     for _ in range(3):
-        exponent = log_target - 3.0 * np.log(far) + 2.0 * np.log(distance) + math.log(_SQRT_2PI)
+        exponent = log_target - 3.0 * np.log(far) + 2.0 * np.log(distance) + _LOG_SQRT_2PI
         far = np.where(exponent < -1.0, distance / np.sqrt(np.maximum(-2.0 * exponent, 2.0)), far)
     # One deviation away the price is a twelfth of the distance.
     return np.minimum(np.where(target > distance / 12, near, far), inflection)
@@ -170,13 +185,77 @@ def _total_deviation(x: Floats, target: Floats) -> Floats:
             reciprocal = (log_target - log_price) * log_price / log_target * price
             step = np.where(below, reciprocal, target - price) / vega
             following = s + step
-            done = np.abs(step) <= _RELATIVE_STEP * s
+            arrived = np.abs(step) <= _RELATIVE_STEP * s
             inside = (following > low) & (following < high)
             middle = np.where(np.isinf(high), 2.0 * s, (low + high) / 2)
-            s = np.where(inside | done, following, middle)
+            # One that has arrived stays: what it is does not depend on which others are asked for with it.
+            s = np.where(done, s, np.where(inside | arrived, following, middle))
+            done |= arrived
             if done.all():
                 return s
     return np.where(done, s, np.nan)
+
+
+def implied_volatility_of(
+    price: float, strike: float, is_call: bool, forward: float, years: float, discount: float
+) -> float:
+    """Return the implied volatility of one contract as `implied_volatility` does, NaN where none gives that price."""
+    moneyness = -abs(math.log(forward / strike))
+    intrinsic = max(forward - strike if is_call else strike - forward, 0.0)
+    target = (price - discount * intrinsic) / (discount * math.sqrt(forward * strike))
+    if not 1e-300 < target < math.exp(moneyness / 2):
+        return math.nan
+    return _total_deviation_of(moneyness, target) / math.sqrt(years)
+
+
+def _first_step_of(x: float, target: float, log_target: float, inflection: float) -> float:
+    """`_first_step` of one contract."""
+    distance = abs(x)
+    if target > distance / 12:
+        return min((target + distance / 2) * _SQRT_2PI, inflection)
+    log_distance = 2.0 * math.log(distance)
+    far = distance / math.sqrt(-2.0 * log_target)
+    for _ in range(3):
+        exponent = log_target - 3.0 * math.log(far) + log_distance + _LOG_SQRT_2PI
+        if exponent < -1.0:
+            far = distance / math.sqrt(-2.0 * exponent)
+    return min(far, inflection)
+
+
+def _total_deviation_of(x: float, target: float) -> float:
+    """`_total_deviation` of one contract."""
+    inflection, erfc = math.sqrt(2.0 * abs(x)), math.erfc
+    call_weight, strike_weight, log_target = math.exp(x / 2), math.exp(-x / 2), math.log(target)
+    s, below = target * _SQRT_2PI, False
+    if inflection > 0.0:
+        half, ratio = inflection / 2, x / inflection
+        at_inflection = call_weight * _normal_cdf_of(ratio + half) - strike_weight * _normal_cdf_of(ratio - half)
+        below = target < at_inflection
+        s = _first_step_of(x, target, log_target, inflection) if below else inflection
+    low, high = 0.0, math.inf
+    for _ in range(_MAX_STEPS):
+        half, ratio = s / 2, x / s
+        price = call_weight * (0.5 * erfc((ratio + half) * _MINUS_SQRT_HALF))
+        price = max(price - strike_weight * (0.5 * erfc((ratio - half) * _MINUS_SQRT_HALF)), 1e-305)
+        vega = math.exp(-0.5 * (ratio * ratio + s * s / 4)) / _SQRT_2PI
+        if price < target:
+            low = s
+        else:
+            high = s
+        step = target - price
+        if below:
+            log_price = math.log(price)
+            step = (log_target - log_price) * log_price / log_target * price
+        # Where the slope underflows, halving the bracket finds the way.
+        step = step / vega if vega > 0.0 else math.inf
+        following = s + step
+        if abs(step) <= _RELATIVE_STEP * s:
+            return following
+        if low < following < high:
+            s = following
+        else:
+            s = 2.0 * s if high == math.inf else (low + high) / 2
+    return math.nan
 
 
 def parity_forward(strike: Floats, is_call: Bools, mid: Floats, good: Bools, discount: float) -> float | None:
@@ -201,9 +280,9 @@ def good_quotes(chain: Chain) -> Bools:
 
 @dataclass(frozen=True, slots=True)
 class PricedChain:
-    """A chain with its parity forward.  Volatilities and deltas are computed for the contracts that are asked for.
+    """A chain with its parity forward.  Volatilities and deltas are computed when they are asked for.
 
-    Columns in the chain's order, or for `positions` (indices into it); NaN = unknown.  good marks contracts with a
+    Columns in the chain's order; a position is an index into it; NaN = unknown.  good marks contracts with a
     two-sided quote inside its wide limit.
     """
 
@@ -222,38 +301,42 @@ class PricedChain:
         found = start + int(np.searchsorted(self.chain.strike[start:end], instrument.strike))
         return found if found < end and self.chain.instruments[found].symbol == instrument.symbol else None
 
-    def volatility(self, positions: Positions | None = None) -> Floats:
-        """Return implied volatility: of the mid of a GOOD quote, else linear in strike between the nearest GOOD
-        neighbours of the same right, never beyond them.
+    def volatility(self) -> Floats:
+        """Return implied volatility of every contract: of the mid of a GOOD quote, else linear in strike between the
+        nearest GOOD neighbours of the same right, never beyond them.
         """
         chain = self.chain
-        if positions is None:
-            known = self._from_mid(np.arange(len(chain)))
-            for side in (chain.is_call, ~chain.is_call):
-                known[side] = _between_neighbours(chain.strike[side], known[side])
-            return known
-        found = self._from_mid(positions)
-        for place in np.flatnonzero(np.isnan(found)):
-            found[place] = self._interpolated(int(positions[place]))
-        return found
+        price = np.where(self.good, self.mid, np.nan)
+        known = implied_volatility(price, chain.strike, chain.is_call, self.forward, self.years, self.discount)
+        for side in (chain.is_call, ~chain.is_call):
+            known[side] = _between_neighbours(chain.strike[side], known[side])
+        return known
 
-    def delta(self, positions: Positions | None = None, volatility: Floats | None = None) -> Floats:
-        """Return forward delta, calls above 0, puts below; 0 where nobody bids and at most .10 is asked.
+    def volatility_of(self, position: int) -> float:
+        """Return what `volatility` says of one contract."""
+        known = self._from_mid(position)
+        return self._interpolated(position) if math.isnan(known) else known
 
-        volatility is that of the same positions where the caller knows it already.
+    def delta(self) -> Floats:
+        """Return forward delta of every contract, calls above 0, puts below; 0 where nobody bids and at most .10 is
+        asked.
         """
-        chain = self.chain
-        at = np.arange(len(chain)) if positions is None else positions
-        volatility = self.volatility(positions) if volatility is None else volatility
-        delta = black_delta(chain.strike[at], chain.is_call[at], self.forward, volatility, self.years)
+        chain, volatility = self.chain, self.volatility()
+        delta = black_delta(chain.strike, chain.is_call, self.forward, volatility, self.years)
         with np.errstate(invalid="ignore"):
-            worthless = np.isnan(volatility) & ~(chain.bid[at] > 0) & (chain.ask[at] <= WORTHLESS_ASK)
+            worthless = np.isnan(volatility) & ~(chain.bid > 0) & (chain.ask <= WORTHLESS_ASK)
         return np.where(worthless, 0.0, delta)
 
-    def _from_mid(self, at: Positions) -> Floats:
-        price = np.where(self.good[at], self.mid[at], np.nan)
-        strike, is_call = self.chain.strike[at], self.chain.is_call[at]
-        return implied_volatility(price, strike, is_call, self.forward, self.years, self.discount)
+    def is_worthless(self, position: int) -> bool:
+        """Tell whether nobody bids for a contract and at most .10 is asked."""
+        return not self.chain.bid[position] > 0 and bool(self.chain.ask[position] <= WORTHLESS_ASK)
+
+    def _from_mid(self, position: int) -> float:
+        if not self.good[position]:
+            return math.nan
+        chain, price = self.chain, float(self.mid[position])
+        strike, is_call = float(chain.strike[position]), bool(chain.is_call[position])
+        return implied_volatility_of(price, strike, is_call, self.forward, self.years, self.discount)
 
     def _interpolated(self, position: int) -> float:
         """Return the volatility between the nearest contracts of the same right whose GOOD quote has one."""
@@ -262,7 +345,7 @@ class PricedChain:
         for step in (-1, 1):
             at = position + step
             while 0 <= at < len(self.chain) and self.chain.is_call[at] == self.chain.is_call[position]:
-                value = float(self._from_mid(np.array([at]))[0]) if self.good[at] else math.nan
+                value = self._from_mid(at)
                 if not math.isnan(value):
                     strikes.append(float(self.chain.strike[at]))
                     values.append(value)

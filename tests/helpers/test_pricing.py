@@ -17,11 +17,13 @@ from core.vocabulary import Right
 from helpers.pricing import (
     Floats,
     black_delta,
+    black_delta_of,
     black_price,
     black_price_of,
     discount_factor,
     good_quotes,
     implied_volatility,
+    implied_volatility_of,
     parity_forward,
     price_chain,
     seconds_between,
@@ -79,6 +81,64 @@ def test_one_contract_costs_what_it_costs_in_a_column(strike: float, volatility:
     assert black_price_of(strike, is_call, FORWARD, volatility, YEARS, DISCOUNT) == pytest.approx(of_column, abs=1e-9)
 
 
+@given(
+    deviations=st.floats(-4.0, 4.0),
+    volatility=st.floats(0.05, 2.0),
+    years=st.floats(900 / 31_536_000, 1.0),
+    is_call=st.booleans(),
+)
+def test_one_contract_has_the_volatility_and_delta_that_it_has_in_a_column(
+    deviations: float, volatility: float, years: float, is_call: bool
+) -> None:
+    strike, side = FORWARD * math.exp(deviations * volatility * math.sqrt(years)), np.array([is_call])
+    price = float(black_price(column(strike), side, FORWARD, column(volatility), years, DISCOUNT)[0])
+    of_column = implied_volatility(column(price), column(strike), side, FORWARD, years, DISCOUNT)
+    alone = implied_volatility_of(price, strike, is_call, FORWARD, years, DISCOUNT)
+    assert alone == pytest.approx(of_column[0], rel=1e-11)
+    delta = black_delta(column(strike), side, FORWARD, column(alone), years)[0]
+    assert black_delta_of(strike, is_call, FORWARD, alone, years) == pytest.approx(delta, rel=1e-12)
+
+
+@given(
+    quarters=st.integers(1, 200_000),
+    share=st.floats(1e-6, 0.999999) | st.sampled_from((0.0, -0.1, 1.000001, math.nan)),
+    years=st.floats(60 / 31_536_000, 3.0),
+    is_call=st.booleans(),
+)
+def test_any_price_at_all_gives_one_contract_what_it_gives_it_in_a_column(
+    quarters: int, share: float, years: float, is_call: bool
+) -> None:
+    """share of the way from the intrinsic value to the highest price there can be: unknown unless between the two."""
+    strike = quarters / 4
+    intrinsic = DISCOUNT * max(FORWARD - strike if is_call else strike - FORWARD, 0.0)
+    price = intrinsic + share * (DISCOUNT * (FORWARD if is_call else strike) - intrinsic)
+    alone = implied_volatility_of(price, strike, is_call, FORWARD, years, DISCOUNT)
+    found = implied_volatility(column(price), column(strike), np.array([is_call]), FORWARD, years, DISCOUNT)[0]
+    assert math.isnan(alone) == math.isnan(found)
+    # As near as the price tells them apart: of a price that hardly moves with it, only so many digits can be known.
+    costs = [black_price_of(strike, is_call, FORWARD, one, years, DISCOUNT) for one in (alone, float(found))]
+    assert costs[0] == pytest.approx(costs[1], abs=1e-12 * FORWARD, nan_ok=True)
+    assert alone == pytest.approx(found, rel=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("volatility", [0.0, -0.1, math.nan])
+def test_without_a_volatility_one_contract_has_no_delta_either(volatility: float) -> None:
+    assert math.isnan(black_delta_of(5_300.0, True, FORWARD, volatility, YEARS))
+    assert math.isnan(black_delta(column(5_300.0), np.array([True]), FORWARD, column(volatility), YEARS)[0])
+
+
+@given(strikes=st.lists(st.floats(4_500, 6_200), min_size=2, max_size=8, unique=True), volatility=st.floats(0.05, 2.0))
+def test_a_volatility_does_not_depend_on_what_else_is_asked_for(strikes: list[float], volatility: float) -> None:
+    strike = np.array(strikes)
+    is_call = strike > FORWARD
+    price = black_price(strike, is_call, FORWARD, np.full(len(strike), volatility), YEARS, DISCOUNT)
+    together = implied_volatility(price, strike, is_call, FORWARD, YEARS, DISCOUNT)
+    for n in range(len(strike)):
+        one = slice(n, n + 1)
+        alone = implied_volatility(price[one], strike[one], is_call[one], FORWARD, YEARS, DISCOUNT)
+        assert np.array_equal(alone, together[one], equal_nan=True)
+
+
 @pytest.mark.parametrize(
     ("price", "strike", "is_call"),
     [
@@ -92,6 +152,7 @@ def test_one_contract_costs_what_it_costs_in_a_column(strike: float, volatility:
 def test_a_price_that_no_volatility_gives_is_unknown_and_never_zero(price: float, strike: float, is_call: bool) -> None:
     found = implied_volatility(column(price), column(strike), np.array([is_call]), FORWARD, YEARS, DISCOUNT)
     assert math.isnan(found[0])
+    assert math.isnan(implied_volatility_of(price, strike, is_call, FORWARD, YEARS, DISCOUNT))
 
 
 @given(volatility=st.floats(0.05, 1.0), strikes=st.lists(st.floats(5_000, 5_700), min_size=2, max_size=20, unique=True))
@@ -153,8 +214,7 @@ def test_a_chain_gives_back_forward_smile_and_delta_it_was_made_from() -> None:
     place = priced.position(put(5_300))
     assert place is not None
     assert priced.volatility()[place] == pytest.approx(smile(5_300), abs=1e-6)
-    assert priced.volatility(np.array([place]))[0] == pytest.approx(smile(5_300), abs=1e-6)
-    assert priced.delta(np.array([place]))[0] == pytest.approx(priced.delta()[place])
+    assert priced.volatility_of(place) == pytest.approx(smile(5_300), abs=1e-6)
     assert -0.5 < priced.delta()[place] < 0
 
 
@@ -168,7 +228,7 @@ def test_a_contract_without_a_good_quote_takes_the_volatility_between_its_neighb
     place = priced.position(put(5_300))
     assert place is not None
     assert priced.volatility()[place] == pytest.approx(smile(5_300), abs=1e-4)
-    assert priced.volatility(np.array([place]))[0] == pytest.approx(priced.volatility()[place], abs=1e-12)
+    assert priced.volatility_of(place) == pytest.approx(priced.volatility()[place], abs=1e-12)
 
 
 def test_beyond_the_last_good_quote_volatility_is_unknown() -> None:
@@ -179,7 +239,7 @@ def test_beyond_the_last_good_quote_volatility_is_unknown() -> None:
         place = priced.position(instrument)
         assert place is not None
         assert math.isnan(priced.volatility()[place])
-        assert math.isnan(priced.volatility(np.array([place]))[0])
+        assert math.isnan(priced.volatility_of(place))
 
 
 def test_a_contract_nobody_bids_for_and_that_is_offered_at_a_dime_has_no_delta() -> None:
