@@ -6,7 +6,7 @@ marks). Nothing here is cached across steps, and no missing value is replaced: u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -168,8 +168,8 @@ class Chain:
     """All contracts of one root and one expiry with a real quote in this minute, sorted by (is_call, strike); columns
     (n,), points.
 
-    NaN = absent side; good marks contracts whose quote passes every leg test of the chain gate for a sold leg;
-    wide_limit is the largest spread that is not WIDE for that contract.
+    NaN = absent side; wide_limit is the largest spread that is not WIDE for that contract.  unread: None where this is
+    the whole chain; else the nearest strikes below and above that nobody looked at (infinite where there is none).
     """
 
     root: str
@@ -181,6 +181,7 @@ class Chain:
     bid: Floats
     ask: Floats
     wide_limit: Floats
+    unread: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.instruments)
@@ -210,7 +211,13 @@ class EquityMark:
 
 
 ChainLoader = Callable[[str, date], Chain | None]
+StrikesLoader = Callable[[str, date, float, Sequence[Instrument]], Chain | None]
 Modeller = Callable[[Instrument], float | None]
+
+
+def no_strikes(_root: str, _expiry: date, _near: float, _also: Sequence[Instrument]) -> Chain | None:
+    """The loader that reads no single strikes: the whole chain has to be loaded."""
+    return None
 
 
 def no_model(_instrument: Instrument) -> float | None:
@@ -223,9 +230,10 @@ class MarketSnapshot:
     """One step's view.  time is the end of the closed minute; a step at 10:30 has seen the bar that ended 10:30.
 
     quotes covers every held, working or watched instrument; bars the subscribed shares and indices; load_chain builds
-    the columns of one expiry on demand (None: no such contracts in this minute); listed the contracts per (root,
-    expiry) of today's universe. equity, vix and account are None until the coordinator has computed or read them for
-    this very step.
+    the columns of one expiry on demand (None: no such contracts in this minute); load_strikes only the rows around a
+    price and those of some contracts, at a tenth of the cost (None: ask for the whole chain; where that has been loaded
+    in this step already, it is the answer); listed the contracts per (root, expiry) of today's universe. equity, vix
+    and account are None until the coordinator has computed or read them for this very step.
     """
 
     time: datetime
@@ -247,6 +255,7 @@ class MarketSnapshot:
     vix: VixReading | None = None
     account: Account | None = None
     equity: EquityMark | None = None
+    load_strikes: StrikesLoader = no_strikes
 
     def quote(self, symbol: str) -> Quote:
         return self.quotes.get(symbol, MISSING_QUOTE)
@@ -263,7 +272,7 @@ class MarketSnapshot:
         return MarketSnapshot(
             self.time, self.session, self.phase, self.quotes, self.bars, self.opening, self.prior_close, self.listed,
             self.load_chain, self.rv20, self.feed_silent_s, self.halted, self.last_good, self.settlement_price,
-            self.past_settlement_price, self.model_price, vix, account, equity,
+            self.past_settlement_price, self.model_price, vix, account, equity, self.load_strikes,
         )  # fmt: skip
 
     @property

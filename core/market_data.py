@@ -8,7 +8,7 @@ step alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -26,6 +26,9 @@ from helpers.pricing import black_price_of, discount_factor, implied_volatility,
 
 VIX = "VIX"
 _SESSIONS_PER_YEAR = 252
+_EACH_SIDE = 4
+"""Strikes read on each side of the price where the whole chain is not needed: the three nearest the money lie among
+them with one to spare, also where the price is a strike or two off the forward."""
 _PAST_DAYS = 7
 """Settlement of a contract never waits longer than a long weekend."""
 
@@ -63,7 +66,6 @@ class MarketData:
         self._seen: dict[str, _Seen] = {}
         self._spreads = SpreadHistory()
         self._followed: dict[tuple[str, date], ChainSpreads] = {}
-        self._chain_ends: dict[tuple[str, date], datetime] = {}
         self._prior_close: dict[str, float] = {}
         self._rv20: float | None = None
         self._daily_tries = 0
@@ -126,6 +128,7 @@ class MarketData:
             settlement_price=dict(self._regular),
             past_settlement_price=self._past,
             model_price=_Model(self._settings, self._seen, self._bars, session, now),
+            load_strikes=loader.strikes,
         )
 
     def with_quotes(self, snapshot: MarketSnapshot, structure: Structure) -> MarketSnapshot:
@@ -152,7 +155,7 @@ class MarketData:
         self._day = session.day
         self._bars, self._regular = {}, {}
         self._spreads = SpreadHistory()
-        self._followed, self._chain_ends = {}, {}
+        self._followed = {}
         self._prior_close, self._rv20 = {}, None
         self._daily_tries, self._daily_due = 0, datetime.min
         self._last_data = None
@@ -258,25 +261,31 @@ class MarketData:
 
     def load(self, feed: MarketFeed, root: str, expiry: date, now: datetime) -> Chain | None:
         """Return the judged columns of one expiry in this minute; None where the feed has none."""
-        raw = feed.chain(root, expiry)
+        return self._judged(feed.chain(root, expiry), root, expiry, now)
+
+    def load_strikes(
+        self, feed: MarketFeed, root: str, expiry: date, now: datetime, near: float, also: Sequence[Instrument]
+    ) -> Chain | None:
+        """Return the rows around a price and those of some contracts, judged as those of the whole chain are."""
+        return self._judged(feed.strikes(root, expiry, near, _EACH_SIDE, also), root, expiry, now)
+
+    def _judged(self, raw: RawChain | None, root: str, expiry: date, now: datetime) -> Chain | None:
         if raw is None or not len(raw.instruments) or not timedelta(0) <= now - raw.end < timedelta(minutes=1):
             return None
         self._heard(raw.end)
         raw = _in_order(raw)
         bid, ask = _prices(raw.bid), _prices(raw.ask)
-        instruments, key = raw.instruments, (root, expiry)
-        spreads = self._followed.get(key)
+        instruments = raw.instruments
+        spreads = self._followed.get((root, expiry))
         if spreads is None:
             median = np.full(len(instruments), np.nan)
         else:
-            if self._chain_ends.get(key, datetime.min) < raw.end:
-                with np.errstate(invalid="ignore"):
-                    spreads.add(instruments, np.where(ask > bid, ask - bid, np.nan))
-                self._chain_ends[key] = raw.end
+            with np.errstate(invalid="ignore"):
+                spreads.add(raw.end, instruments, np.where(ask > bid, ask - bid, np.nan))
             median = spreads.medians(instruments)
         tick = np.fromiter((instrument.tick for instrument in instruments), np.float64, len(instruments))
         limit = self._judge.wide_limits((bid + ask) / 2, tick, median)
-        return Chain(root, expiry, now, instruments, raw.strike, raw.is_call, bid, ask, limit)
+        return Chain(root, expiry, now, instruments, raw.strike, raw.is_call, bid, ask, limit, raw.unread)
 
 
 class _ChainLoader:
@@ -297,6 +306,15 @@ class _ChainLoader:
             present = self._feed.time == self._minute
             self._loaded[key] = self._data.load(self._feed, root, expiry, self._now) if present else None
         return self._loaded[key]
+
+    def strikes(self, root: str, expiry: date, near: float, also: Sequence[Instrument]) -> Chain | None:
+        """Return the whole chain where this step has loaded it, else the rows around a price and of some contracts."""
+        key = (root, expiry)
+        if key in self._loaded:
+            return self._loaded[key]
+        if self._feed.time != self._minute:
+            return None
+        return self._data.load_strikes(self._feed, root, expiry, self._now, near, also)
 
 
 class _Listed(Mapping[str, Mapping[date, int]]):
@@ -395,4 +413,5 @@ def _in_order(raw: RawChain) -> RawChain:
     if np.array_equal(order, np.arange(len(order))):
         return raw
     instruments = tuple(raw.instruments[at] for at in order)
-    return RawChain(raw.end, instruments, raw.strike[order], raw.is_call[order], raw.bid[order], raw.ask[order])
+    columns = (raw.strike[order], raw.is_call[order], raw.bid[order], raw.ask[order])
+    return RawChain(raw.end, instruments, *columns, raw.unread)

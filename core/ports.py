@@ -45,7 +45,10 @@ class RawQuote:
 
 @dataclass(frozen=True, slots=True)
 class RawChain:
-    """Contracts of one option root that have a real quote in this minute, as columns (n,); NaN = absent side."""
+    """Contracts of one option root that have a real quote in this minute, as columns (n,); NaN = absent side.
+
+    unread: None where this is the whole chain; else the nearest strikes below and above that were not looked at.
+    """
 
     end: datetime
     instruments: tuple[Instrument, ...]
@@ -53,6 +56,7 @@ class RawChain:
     is_call: npt.NDArray[np.bool_]
     bid: Floats
     ask: Floats
+    unread: tuple[float, float] | None = None
 
 
 class MarketFeed(Protocol):
@@ -67,6 +71,13 @@ class MarketFeed(Protocol):
 
     def chain(self, root: str, expiry: date) -> RawChain | None:
         """Return this minute's contracts of exactly that exchange date and root; None when the slice has none."""
+
+    def strikes(
+        self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
+    ) -> RawChain | None:
+        """Return those rows of `chain` whose strike is among so many listed ones on each side of a price, and of
+        further contracts: the same rows, read one by one.  None when the slice has no chain or no contract is listed.
+        """
 
     def listed(self, root: str) -> Mapping[date, int]:
         """Return the number of contracts per expiry in today's universe; empty when the prior day's universe is

@@ -106,57 +106,67 @@ class SpreadHistory:
 
 
 class ChainSpreads:
-    """Spreads of a whole chain so far in the session: a sorted column per contract, so that medians cost no sorting."""
+    """Spreads of a chain so far in the session: a sorted row per contract, so that medians cost no sorting.
+
+    A minute may come in parts, and a part may come twice: of each contract one spread a minute is taken in.
+    """
 
     def __init__(self) -> None:
-        self._columns: dict[str, int] = {}
-        self._spreads = np.full((_FIRST_MINUTES, 0), np.inf)
+        self._rows: dict[str, int] = {}
+        self._spreads = np.full((0, _FIRST_MINUTES), np.inf)
         self._counts = np.zeros(0, dtype=np.intp)
-        self._minutes = 0
+        self._minute = datetime.min
+        self._is_in = np.zeros(0, dtype=np.bool_)
         self._instruments: Sequence[Instrument] = ()
         self._at = np.zeros(0, dtype=np.intp)
 
-    def add(self, instruments: Sequence[Instrument], spreads: Floats) -> None:
-        """Insert one minute: spreads (n,) in points, NaN where a contract has no two-sided market."""
+    def add(self, minute: datetime, instruments: Sequence[Instrument], spreads: Floats) -> None:
+        """Insert contracts of the minute that ended: spreads (n,) in points, NaN without a two-sided market."""
         at = self._align(instruments)
-        fresh = np.full(len(self._counts), np.inf)
-        fresh[at] = np.where(np.isnan(spreads), np.inf, spreads)
-        minutes = self._minutes
-        if minutes == len(self._spreads):
-            self._spreads = np.vstack((self._spreads, np.full_like(self._spreads, np.inf)))
-        before = self._spreads[: minutes + 1]
-        after = np.minimum(before, fresh)
-        np.maximum(after[1:], before[:-1], out=after[1:])
-        self._spreads[: minutes + 1] = after
-        self._counts += np.isfinite(fresh)
-        self._minutes += 1
+        if minute > self._minute:
+            self._minute = minute
+            self._is_in[:] = False
+        is_new = ~(self._is_in[at] | np.isnan(spreads))
+        at, fresh = at[is_new], spreads[is_new]
+        if not len(at):
+            return
+        longest = int(self._counts[at].max()) + 1
+        if longest > self._spreads.shape[1]:
+            self._spreads = np.hstack((self._spreads, np.full_like(self._spreads, np.inf)))
+        before = self._spreads[at, :longest]
+        after = np.minimum(before, fresh[:, np.newaxis])
+        np.maximum(after[:, 1:], before[:, :-1], out=after[:, 1:])
+        self._spreads[at, :longest] = after
+        self._counts[at] += 1
+        self._is_in[at] = True
 
     def medians(self, instruments: Sequence[Instrument]) -> Floats:
         """Return the median spread (n,) of contracts, NaN for those that had none yet."""
         at = self._align(instruments)
         counts = self._counts[at]
         low, high = np.maximum(counts - 1, 0) // 2, counts // 2
-        middle: Floats = (self._spreads[low, at] + self._spreads[high, at]) / 2
+        middle: Floats = (self._spreads[at, low] + self._spreads[at, high]) / 2
         return np.where(counts > 0, middle, np.nan)
 
     def median(self, symbol: str) -> float | None:
-        column = self._columns.get(symbol)
-        if column is None or not self._counts[column]:
+        row = self._rows.get(symbol)
+        if row is None or not self._counts[row]:
             return None
-        count = int(self._counts[column])
-        return float(self._spreads[(count - 1) // 2, column] + self._spreads[count // 2, column]) / 2
+        count = int(self._counts[row])
+        return float(self._spreads[row, (count - 1) // 2] + self._spreads[row, count // 2]) / 2
 
     def _align(self, instruments: Sequence[Instrument]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-        """Return the column of each contract; new contracts get one."""
+        """Return the row of each contract; new contracts get one."""
         if instruments is self._instruments or instruments == self._instruments:
             return self._at
-        columns = self._columns
+        rows = self._rows
         for instrument in instruments:
-            columns.setdefault(instrument.symbol, len(columns))
-        more = len(columns) - len(self._counts)
+            rows.setdefault(instrument.symbol, len(rows))
+        more = len(rows) - len(self._counts)
         if more:
-            self._spreads = np.hstack((self._spreads, np.full((len(self._spreads), more), np.inf)))
+            self._spreads = np.vstack((self._spreads, np.full((more, self._spreads.shape[1]), np.inf)))
             self._counts = np.concatenate((self._counts, np.zeros(more, dtype=np.intp)))
+            self._is_in = np.concatenate((self._is_in, np.zeros(more, dtype=np.bool_)))
         self._instruments = instruments
-        self._at = np.fromiter((columns[item.symbol] for item in instruments), np.intp, len(instruments))
+        self._at = np.fromiter((rows[item.symbol] for item in instruments), np.intp, len(instruments))
         return self._at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from math import isnan
 from typing import TYPE_CHECKING, NoReturn
 
 from engine.columns import QuoteColumns
@@ -133,15 +134,25 @@ class OptionContract:
 
 
 class OptionContracts(DataDictionary[OptionContract]):
-    """`chain.contracts`."""
+    """`chain.contracts`: one contract is found without making the others."""
 
-    __slots__ = ()
+    __slots__ = ("_chain",)
+
+    def __init__(self, chain: OptionChain) -> None:
+        super().__init__()
+        self._chain = chain
+
+    def _find(self, symbol: Symbol) -> OptionContract | None:
+        return self._chain._one(symbol) if self._chain._may_read_one else self._entries().get(symbol)
+
+    def _build(self) -> dict[Symbol, OptionContract]:
+        return {contract.symbol: contract for contract in self._chain._list()}
 
 
 class OptionChain:
     """The contracts of one root that have data in this slice, in the order of their subscription."""
 
-    __slots__ = ("_by_symbol", "_contracts", "_group", "_minute", "_plan", "_underlying", "symbol", "time")
+    __slots__ = ("_by_symbol", "_contracts", "_group", "_has_underlying", "_minute", "_plan", "symbol", "time")
 
     def __init__(self, plan: DayPlan, group: OptionGroup, minute: int, time: datetime) -> None:
         self.symbol = group.canonical
@@ -151,6 +162,7 @@ class OptionChain:
         self._minute = minute
         self._contracts: list[OptionContract] | None = None
         self._by_symbol: OptionContracts | None = None
+        self._has_underlying: bool | None = None
 
     @property
     def end_time(self) -> datetime:
@@ -181,6 +193,28 @@ class OptionChain:
             OptionContract(self, member, bid, ask) for member, bid, ask, here in rows if here or member.symbol in traded
         ]
 
+    @property
+    def _may_read_one(self) -> bool:
+        """Whether a contract is to be found without making the others: none is made, and what is there is real."""
+        if self._has_underlying is None:
+            self._has_underlying = self._underlying_bar() is not None
+        return self._contracts is None and self._has_underlying and not self._group.fill_forward
+
+    def _one(self, symbol: Symbol) -> OptionContract | None:
+        """Return the contract of a symbol, None where it has no data in this slice."""
+        group, minute = self._group, self._minute
+        member, session = group.member(symbol), group.session
+        if member is None or not session.open_minute < minute <= session.close_minute:
+            return None
+        columns, row, _ = group.quote_row(member, minute)
+        if columns is not None:
+            bid = columns.values.item(row, QuoteColumns.BID_CLOSE)
+            ask = columns.values.item(row, QuoteColumns.ASK_CLOSE)
+            return OptionContract(self, member, 0.0 if isnan(bid) else bid, 0.0 if isnan(ask) else ask)
+        traded = group.trades().get(symbol)
+        is_traded = traded is not None and traded.row_at(minute) >= 0
+        return OptionContract(self, member, 0.0, 0.0) if is_traded else None
+
     def _repeated(self) -> list[OptionContract]:
         found = []
         self._group.all_quotes()
@@ -201,7 +235,7 @@ class OptionChain:
     @property
     def contracts(self) -> OptionContracts:
         if self._by_symbol is None:
-            self._by_symbol = OptionContracts({contract.symbol: contract for contract in self._list()})
+            self._by_symbol = OptionContracts(self)
         return self._by_symbol
 
     @property

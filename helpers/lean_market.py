@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from AlgorithmImports import *
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from math import inf
 from typing import cast
 
 import numpy as np
@@ -26,6 +29,18 @@ _SPLIT_DENOMINATOR = 1000
 _INDEX_OPTION_TICK = 0.05
 
 
+@dataclass(slots=True)
+class _Ladder:
+    """The listed contracts of one expiry: strikes in order, and the contracts of each.
+
+    chosen: those that were read last, with the window and the further contracts that they were chosen for.
+    """
+
+    strikes: list[float]
+    contracts: list[list[tuple[Instrument, Symbol]]]
+    chosen: tuple[int, int, tuple[Instrument, ...], list[tuple[Instrument, Symbol]]] = (0, 0, (), [])
+
+
 class LeanMarket:
     """`core.ports.MarketFeed` over the slice of the present minute."""
 
@@ -36,6 +51,7 @@ class LeanMarket:
         self._canonical: dict[str, Symbol] = {}
         self._index_of_root: dict[str, str] = {}
         self._listed: dict[str, dict[Symbol, date]] = {}
+        self._ladders: dict[tuple[str, date], _Ladder] = {}
         self._slice: Slice | None = None
         self._bars: TradeBars | None = None
         self._quote_bars: QuoteBars | None = None
@@ -103,6 +119,7 @@ class LeanMarket:
 
     def securities_changed(self, changes: SecurityChanges) -> None:
         """Follow the daily universe: LEAN says nothing when the prior day's file is missing."""
+        self._ladders.clear()
         for security in changes.added_securities:
             symbol = security.symbol
             root = self._root(symbol)
@@ -175,11 +192,14 @@ class LeanMarket:
             _present(ask.high) if ask is not None else None,
         )
 
-    def chain(self, root: str, expiry: date) -> RawChain | None:
+    def _chain(self, root: str) -> OptionChain | None:
         data, canonical = self._current(), self._canonical.get(root)
         if data is None or canonical is None:
             return None
-        chain = cast("OptionChain | None", data.option_chains.get(canonical))
+        return cast("OptionChain | None", data.option_chains.get(canonical))
+
+    def chain(self, root: str, expiry: date) -> RawChain | None:
+        chain = self._chain(root)
         if chain is None:
             return None
         known = self._instruments
@@ -188,9 +208,51 @@ class LeanMarket:
             instrument = known.get(contract.symbol) or self._know(contract.symbol)
             if instrument.expiry == expiry:
                 rows.append((instrument, contract.bid_price, contract.ask_price))
-        if not rows:
-            return None
         rows.sort(key=_by_side_and_strike)
+        return self._columns(rows, None) if rows else None
+
+    def strikes(
+        self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
+    ) -> RawChain | None:
+        # By key out of the chain itself and not out of the quote bars: a contract that only traded in this minute has a
+        # row without prices there and no quote bar, and the row must be the one that the whole chain would show.
+        ladder, chain = self._ladder(root, expiry), self._chain(root)
+        if chain is None or not ladder.strikes:
+            return None
+        strikes = ladder.strikes
+        middle = bisect_left(strikes, near)
+        low, high = max(0, middle - each_side), min(len(strikes), middle + each_side)
+        also = tuple(also)
+        if ladder.chosen[:3] != (low, high, also):
+            wanted = {pair[0].symbol: pair for pairs in ladder.contracts[low:high] for pair in pairs}
+            for instrument in also:
+                known = self._symbols.get(instrument.symbol)
+                if known is not None and instrument.expiry == expiry:
+                    wanted.setdefault(instrument.symbol, (instrument, known))
+            ladder.chosen = (low, high, also, sorted(wanted.values(), key=_by_side_and_strike))
+        contracts = chain.contracts
+        rows: list[tuple[Instrument, float, float]] = []
+        for instrument, symbol in ladder.chosen[3]:
+            contract = contracts.get(symbol)
+            if contract is not None:
+                rows.append((instrument, contract.bid_price, contract.ask_price))
+        below = strikes[low - 1] if low else -inf
+        return self._columns(rows, (below, strikes[high] if high < len(strikes) else inf))
+
+    def _ladder(self, root: str, expiry: date) -> _Ladder:
+        """Return the listed contracts of an expiry by strike; made anew after every change of the universe."""
+        known = self._ladders.get((root, expiry))
+        if known is None:
+            by_strike: dict[float, list[tuple[Instrument, Symbol]]] = {}
+            for symbol, listed in self._listed.get(root, {}).items():
+                if listed == expiry:
+                    instrument = self.instrument(symbol)
+                    by_strike.setdefault(instrument.strike, []).append((instrument, symbol))
+            strikes = sorted(by_strike)
+            known = self._ladders[root, expiry] = _Ladder(strikes, [by_strike[strike] for strike in strikes])
+        return known
+
+    def _columns(self, rows: list[tuple[Instrument, float, float]], unread: tuple[float, float] | None) -> RawChain:
         bid = np.array([row[1] for row in rows], dtype=np.float64)
         ask = np.array([row[2] for row in rows], dtype=np.float64)
         bid[bid <= 0] = np.nan
@@ -202,6 +264,7 @@ class LeanMarket:
             np.array([row[0].right is Right.CALL for row in rows], dtype=np.bool_),
             bid,
             ask,
+            unread,
         )
 
     def listed(self, root: str) -> Mapping[date, int]:
@@ -246,5 +309,5 @@ def _present(price: float) -> float | None:
     return price if price > 0 else None
 
 
-def _by_side_and_strike(row: tuple[Instrument, float, float]) -> tuple[bool, float]:
+def _by_side_and_strike(row: tuple[Instrument, object] | tuple[Instrument, float, float]) -> tuple[bool, float]:
     return row[0].right is Right.CALL, row[0].strike

@@ -88,6 +88,11 @@ class Market:
     def chain(self, root: str, expiry: date) -> RawChain | None:
         return None
 
+    def strikes(
+        self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
+    ) -> RawChain | None:
+        return None
+
     def listed(self, root: str) -> Mapping[date, int]:
         return {}
 

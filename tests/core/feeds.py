@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
@@ -71,6 +72,26 @@ class StubFeed:
     def chain(self, root: str, expiry: date) -> RawChain | None:
         self.asked.append(f"chain {root}")
         return self.chains.get((root, expiry))
+
+    def strikes(
+        self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
+    ) -> RawChain | None:
+        self.asked.append(f"strikes {root}")
+        whole = self.chains.get((root, expiry))
+        if whole is None:
+            return None
+        strikes = sorted(set(whole.strike.tolist()))
+        below = [strike for strike in strikes if strike < near]
+        above = [strike for strike in strikes if strike >= near]
+        window = {*below[-each_side:], *above[:each_side]}
+        rows = [at for at, item in enumerate(whole.instruments) if item.strike in window or item in also]
+        unread = (
+            below[-each_side - 1] if len(below) > each_side else -math.inf,
+            above[each_side] if len(above) > each_side else math.inf,
+        )
+        instruments = tuple(whole.instruments[at] for at in rows)
+        columns = (whole.strike[rows], whole.is_call[rows], whole.bid[rows], whole.ask[rows])
+        return RawChain(whole.end, instruments, *columns, unread)
 
     def listed(self, root: str) -> Mapping[date, int]:
         return self.counts.get(root, {})

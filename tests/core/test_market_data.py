@@ -260,6 +260,41 @@ def test_a_followed_chain_knows_its_spreads_from_the_open_on(data: MarketData, f
     assert snapshot.quote(SHORT.symbol).verdict is QuoteVerdict.WIDE
 
 
+def test_single_strikes_are_judged_as_those_of_the_chain(data: MarketData, feed: StubFeed) -> None:
+    """What was read alone is part of a contract's spread history, and counts once a minute whatever is read after."""
+    contracts = [put(5_250 + 10 * n) for n in range(11)]
+    for minute in range(31, 41):
+        feed.to(at(9, minute)).chains[("SPXW", DAY)] = raw_chain(
+            at(9, minute), [(one, 20.0, 20.1) for one in contracts]
+        )
+        data.observe(feed, (), [("SPXW", DAY)])
+    feed.to(at(9, 41)).chains[("SPXW", DAY)] = raw_chain(at(9, 41), [(one, 20.0, 21.0) for one in contracts])
+    snapshot = data.observe(feed, (), ())
+    narrow = snapshot.load_strikes("SPXW", DAY, 5_301.0, [contracts[0]])
+    again = snapshot.load_strikes("SPXW", DAY, 5_301.0, [])
+    whole = snapshot.load_chain("SPXW", DAY)
+
+    assert narrow is not None
+    assert again is not None
+    assert whole is not None
+    assert narrow.instruments == (contracts[0], *contracts[2:10])
+    assert narrow.unread == (5_260.0, 5_350.0)
+    assert narrow.wide_limit.tolist() == pytest.approx([0.5] * 9)
+    assert again.wide_limit.tolist() == pytest.approx([0.5] * 8)
+    assert whole.wide_limit.tolist() == pytest.approx([0.5] * 11)
+    assert whole.unread is None
+
+
+def test_where_the_chain_is_loaded_it_stands_for_its_strikes(data: MarketData, feed: StubFeed) -> None:
+    feed.to(at(10)).chains[("SPXW", DAY)] = raw_chain(at(10), [(SHORT, 1.9, 2.0)])
+    snapshot = see(data, feed)
+    assert snapshot.load_chain("SPXW", DAY) is snapshot.load_strikes("SPXW", DAY, 5_300.0, ())
+    later = see(data, feed.to(at(10, 1)))
+    assert later.load_strikes("SPXW", DAY, 5_300.0, ()) is None
+    feed.to(at(10, 2)).chains[("SPXW", DAY)] = raw_chain(at(10, 2), [(SHORT, 1.9, 2.0)])
+    assert later.load_strikes("SPXW", DAY, 5_300.0, ()) is None, "a step that is over loads nothing any more"
+
+
 def test_a_chain_is_not_followed_before_the_open(data: MarketData, feed: StubFeed) -> None:
     feed.to(at(9, 29)).chains[("SPXW", DAY)] = raw_chain(at(9, 29), [(SHORT, 20.0, 20.1)])
     data.observe(feed, (), [("SPXW", DAY)])

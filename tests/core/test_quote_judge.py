@@ -130,13 +130,17 @@ CONTRACTS = (put(5_290), put(5_300), call(5_400), call(5_410))
     )
 )
 def test_medians_of_a_chain_are_those_of_each_contracts_minutes(minutes: list[dict[int, float]]) -> None:
-    """Contracts come and go from minute to minute, and a minute without a two-sided market does not count."""
+    """Contracts come and go from minute to minute, a minute without a two-sided market does not count, and one that is
+    read in parts, or twice, counts once.
+    """
     chain, single = ChainSpreads(), SpreadHistory()
     seen: dict[int, list[float]] = {place: [] for place in range(4)}
-    for minute in minutes:
+    for number, minute in enumerate(minutes):
         places = sorted(minute)
         present = tuple(CONTRACTS[place] for place in places)
-        chain.add(present, np.array([minute[place] for place in places]))
+        fresh = np.array([minute[place] for place in places])
+        for part in (slice(number % 3), slice(None)):
+            chain.add(NOW + timedelta(minutes=number), present[part], fresh[part])
         for place in places:
             if not math.isnan(minute[place]):
                 seen[place].append(minute[place])

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from core.ports import RawBar, RawChain, RawQuote
 from core.session import SessionClock
 from core.settings import SessionSettings
+from core.vocabulary import Instrument
 
 Floats = npt.NDArray[np.float64]
 
@@ -170,6 +171,11 @@ class Tape:
         return RawQuote(self.now, round(close - 0.01, 2), close, round(low - 0.01, 2), round(high + 0.01, 2))
 
     def chain(self, root: str, expiry: date) -> RawChain | None:
+        return None
+
+    def strikes(
+        self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
+    ) -> RawChain | None:
         return None
 
     def listed(self, root: str) -> Mapping[date, int]:

@@ -1,0 +1,72 @@
+"""The feed over LEAN's slice: a narrow read shows the rows that the whole chain shows."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from core.ports import RawChain
+from tests.risk.builders import put
+from tests.world import CALL, FRIDAY, PUT, SPOT, STRIKES, World, contract, minute
+
+if TYPE_CHECKING:
+    from helpers.lean_market import LeanMarket
+
+NOW = "10:20"
+
+
+def prepare(world: World) -> None:
+    world.silence(SPOT, PUT, since=NOW)  # absent
+    world.quote(SPOT, CALL, None, 20.0, since=NOW)  # nobody bids
+    world.silence(SPOT - 5, CALL, since=NOW)  # traded only
+    world.source.set_bar(contract(SPOT - 5, CALL), FRIDAY, minute(NOW), 19.0, volume=1.0)
+
+
+@pytest.fixture(scope="module")
+def market() -> LeanMarket:
+    world = World(prepare=prepare).run(NOW)
+    market: LeanMarket = world.host.algorithm._market
+    return market
+
+
+def rows(chain: RawChain | None) -> dict[str, tuple[float, bool, float, float]]:
+    assert chain is not None
+    columns = zip(chain.strike, chain.is_call, np.nan_to_num(chain.bid), np.nan_to_num(chain.ask), strict=True)
+    return dict(zip((item.symbol for item in chain.instruments), columns, strict=True))
+
+
+def test_single_strikes_are_rows_of_the_chain(market: LeanMarket) -> None:
+    whole = market.chain("SPXW", FRIDAY)
+    assert whole is not None
+    leg, other_day = whole.instruments[0], put(SPOT, FRIDAY.replace(day=8))
+    narrow = market.strikes("SPXW", FRIDAY, SPOT - 1, 3, (leg, other_day))
+    assert narrow is not None
+
+    known = rows(whole)
+    window = [strike for strike in STRIKES if SPOT - 16 < strike < SPOT + 14]
+    expected = {
+        item.symbol: known[item.symbol]
+        for item in whole.instruments
+        if item.strike in window or item.symbol == leg.symbol
+    }
+    assert rows(narrow) == expected
+    assert list(rows(narrow)) == list(expected), "in the order of the chain"
+    assert len(expected) == 1 + 2 * 6 - 1, "a contract without a quote has no row"
+    assert expected[str(contract(SPOT - 5, CALL).value)][2:] == (0.0, 0.0)
+    assert (narrow.end, narrow.unread) == (whole.end, (SPOT - 20, SPOT + 15))
+    assert whole.unread is None
+
+
+@pytest.mark.parametrize(("near", "unread"), [(0.0, (-inf, STRIKES[4])), (9_999.0, (STRIKES[-5], inf))])
+def test_beyond_the_last_strike_nothing_is_unread(market: LeanMarket, near: float, unread: tuple[float, float]) -> None:
+    narrow = market.strikes("SPXW", FRIDAY, near, 4, ())
+    assert narrow is not None
+    assert narrow.unread == unread
+
+
+def test_what_is_not_listed_has_no_strikes(market: LeanMarket) -> None:
+    assert market.strikes("SPXW", FRIDAY.replace(day=12), SPOT, 4, ()) is None
+    assert market.strikes("SPX", FRIDAY, SPOT, 4, ()) is None
