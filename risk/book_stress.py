@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from core.market import MarketSnapshot
 from core.settings import MarginSettings
 from core.vocabulary import Leg, Structure, StructureName
-from risk.exposure import Exposure, Holding, exposures
-from risk.own_margin import own_margin
+from risk.exposure import Exposure, Figures, Holding, exposure_of, figures_of
+from risk.own_margin import UNPRICED, OwnMargin, own_margin
 from risk.step_pricer import StepPricer
 from risk.stress import Losses, StressTester
 from risk.unit_risk import C_SHOCKS, T_SHOCKS, delta_usd, naked_prices
 
 if TYPE_CHECKING:
     from core.books import Books
+    from core.trades import Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,7 @@ class TradeStress:
     """One trade as the limits see it, USD.
 
     used is own margin of what is held, reserved of what may still fill; naked the part of both that is dearer under
-    stress. losses are per shock and None where a loss without bound could not be priced; delta is None where it is
-    unknown.
+    stress. losses are per shock and None where a loss without bound could not be priced.
     """
 
     exposure: Exposure
@@ -34,7 +34,6 @@ class TradeStress:
     reserved_usd: float
     naked_usd: float
     losses: Losses
-    delta_usd: float | None
 
     @property
     def takes_place(self) -> bool:
@@ -51,32 +50,72 @@ class TradeStress:
         return self.takes_place and bool(self.exposure.structure.shorts) and self.exposure.entry_cash_usd > 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What follows from the books alone of one trade, USD: it holds for as long as they say the same of it.
+
+    margin is None where it needs the prices of the minute: of shares, and of shorts without a long.
+    """
+
+    exposure: Exposure
+    floor_usd: float | None
+    margin: OwnMargin | None
+
+
 class BookStress:
     """Reads the books in this step.
 
-    Several limits ask in one step: a trade whose exposure is still the same is not priced again.  Nothing outlives the
-    quotes, the mark and the VIX it was made from.
+    Several limits ask in one step: a trade that stands as it stood is not priced again.  Nothing outlives the chains,
+    the bars, the mark and the VIX it was made from.
     """
 
     def __init__(self, settings: MarginSettings, stress: StressTester, pricer: StepPricer) -> None:
         self._settings = settings
         self._stress = stress
         self._pricer = pricer
-        self._seen: tuple[object, ...] = (None, None, None, None)
+        self._standing: dict[str, tuple[Figures, _Standing | None]] = {}
+        self._seen: tuple[object, ...] = ()
         self._priced: dict[str, TradeStress] = {}
+        self._trades: tuple[TradeStress, ...] = ()
 
     def trades(self, snapshot: MarketSnapshot, books: Books) -> tuple[TradeStress, ...]:
-        """Return every trade that holds or may hold something, in the order of the books."""
-        seen = (snapshot.time, snapshot.quotes, snapshot.equity, snapshot.vix)
-        if any(now is not then for now, then in zip(seen, self._seen, strict=True)):
+        """Return every trade that holds or may hold something, in the order of the books; the same tuple as before
+        where nothing has changed since.
+        """
+        seen = (snapshot.time, snapshot.load_chain, snapshot.bars, snapshot.equity, snapshot.vix)
+        if seen != self._seen:
             self._seen, self._priced = seen, {}
-        return tuple(self._trade_now(exposure, snapshot) for exposure in exposures(books))
+        found: list[TradeStress] = []
+        for trade in books.open_trades():
+            standing = self._stands(trade, books)
+            if standing is None:
+                continue
+            known = self._priced.get(trade.id)
+            if known is None or known.exposure is not standing.exposure:
+                known = self._priced[trade.id] = self._trade(standing, snapshot)
+            found.append(known)
+        trades = tuple(found)
+        if trades != self._trades:
+            self._trades = trades
+        return self._trades
 
-    def _trade_now(self, exposure: Exposure, snapshot: MarketSnapshot) -> TradeStress:
-        known = self._priced.get(exposure.trade)
-        if known is None or known.exposure != exposure:
-            known = self._priced[exposure.trade] = self._trade(exposure, snapshot)
-        return known
+    def _stands(self, trade: Trade, books: Books) -> _Standing | None:
+        """Return how a trade stands by the books, None where it neither holds nor may hold anything."""
+        figures = figures_of(trade)
+        known = self._standing.get(trade.id)
+        if known is None or known[0] != figures:
+            standing = self._standing_of(exposure_of(trade, books))
+            # What has ended is forgotten with the next change of any trade.
+            living = {other.id for other in books.open_trades()}
+            self._standing = {name: kept for name, kept in self._standing.items() if name in living}
+            known = self._standing[trade.id] = (figures, standing)
+        return known[1]
+
+    def _standing_of(self, exposure: Exposure) -> _Standing | None:
+        if exposure.is_flat:
+            return None
+        margin = own_margin(exposure.held, exposure.entry_cash_usd, self._settings, UNPRICED)
+        return _Standing(exposure, floor_usd(exposure.held), margin)
 
     def heaviest_short(self, snapshot: MarketSnapshot, books: Books) -> str | None:
         """Return the open short-premium trade with the largest crash loss; T loss where C does not apply."""
@@ -90,31 +129,36 @@ class BookStress:
                 worst = key
         return None if worst is None else worst[1]
 
-    def _trade(self, exposure: Exposure, snapshot: MarketSnapshot) -> TradeStress:
-        instruments = [instrument for instrument, _ in exposure.held]
-        prices = naked_prices(instruments, snapshot, self._pricer)
-        used = own_margin(exposure.held, exposure.entry_cash_usd, self._settings, prices)
+    def net_delta_usd(self, snapshot: MarketSnapshot, books: Books) -> float | None:
+        """Return net delta of the option books in USD of the index, None where one holding's is unknown."""
+        deltas = [self._delta(one.exposure, snapshot) for one in self.trades(snapshot, books) if one.takes_place]
+        known = [delta for delta in deltas if delta is not None]
+        return math.fsum(known) if len(known) == len(deltas) else None
+
+    def _trade(self, standing: _Standing, snapshot: MarketSnapshot) -> TradeStress:
+        exposure, used = standing.exposure, standing.margin
+        if used is None:
+            prices = naked_prices([instrument for instrument, _ in exposure.held], snapshot, self._pricer)
+            used = own_margin(exposure.held, exposure.entry_cash_usd, self._settings, prices)
         return TradeStress(
             exposure=exposure,
             used_usd=None if used is None else used.usd,
             reserved_usd=exposure.pending_margin_usd,
             naked_usd=0.0 if used is None else used.naked_usd,
-            losses=self._losses(exposure, snapshot),
-            delta_usd=self._delta(exposure, snapshot),
+            losses=self._losses(standing, snapshot),
         )
 
-    def _losses(self, exposure: Exposure, snapshot: MarketSnapshot) -> Losses:
+    def _losses(self, standing: _Standing, snapshot: MarketSnapshot) -> Losses:
         """Return held losses by shock plus all that a working opening risks; a trade that ends today meets T only."""
-        held = self._stress.losses(
-            exposure.held, _value_usd(exposure.held, snapshot), floor_usd(exposure.held), snapshot
-        )
+        exposure = standing.exposure
         only_t = exposure.ends_on(snapshot.session.day)
+        value = _value_usd(exposure.held, snapshot)
+        held = self._stress.losses(exposure.held, value, standing.floor_usd, snapshot, only_ordinary=only_t)
         found: dict[str, float | None] = {}
         for name, loss in held.by_shock.items():
-            if only_t and name in C_SHOCKS:
-                found[name] = 0.0
-            else:
-                found[name] = None if loss is None else loss + exposure.pending_risk_usd
+            found[name] = None if loss is None else loss + exposure.pending_risk_usd
+        if only_t:
+            found |= dict.fromkeys(C_SHOCKS, 0.0)
         return Losses(found)
 
     def _delta(self, exposure: Exposure, snapshot: MarketSnapshot) -> float | None:

@@ -76,7 +76,7 @@ class BreakerState:
     @property
     def is_calm(self) -> bool:
         """Whether nothing is tripped, waits to be confirmed or recovers."""
-        return self.level is Level.OK and self.pending is Level.OK and not self.in_recovery
+        return self.level is Level.OK and self.pending is Level.OK and self.released_at is None
 
     def shift(self, flow_u6: int) -> None:
         """Move every remembered amount by an external cash flow: it is neither profit nor loss."""

@@ -96,16 +96,19 @@ class CircuitBreaker:
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Judge the mark of this step; an unknown, held-over or disputed one changes nothing."""
+        state, day, equity = self._state, snapshot.session.day, snapshot.equity
         self._notes = []
-        self._open_session(snapshot.session.day)
-        equity = snapshot.equity
+        if state.session_day != day:
+            self._open_session(day)
+        calm = state.is_calm
         if equity is not None and equity.usd is not None and equity.fresh and not equity.disputed:
-            seen = (equity.usd, snapshot.session.day, books.flows_u6)
+            seen = (equity.usd, day, books.flows_u6)
             # The same equity on the same day crosses nothing that it has not crossed before: nothing waits for it.
-            if seen != self._observed or not self._state.is_calm:
+            if seen != self._observed or not calm:
                 self._observed = seen
                 self._observe(to_u6(equity.usd), snapshot, books)
-        if self._state.is_calm and not self._state.warning and not self._notes:
+                calm = state.is_calm
+        if calm and not state.warning and not self._notes:
             return QUIET
         return Watch(self._causes(), self._scale(), self._exits(books), tuple(self._notes))
 
@@ -124,8 +127,6 @@ class CircuitBreaker:
 
     def _open_session(self, day: date) -> None:
         state, settings = self._state, self._settings
-        if state.session_day == day:
-            return
         if state.session_day is not None and state.in_recovery:
             state.clean_sessions = 0 if state.warned else state.clean_sessions + 1
             if state.clean_sessions >= settings.recovery_sessions:

@@ -58,7 +58,7 @@ class ConcentrationManager:
         return (
             self._places(intent, risk, trades, snapshot)
             or self._family_room(intent, risk, trades, equity)
-            or self._delta(risk, trades, equity, snapshot)
+            or self._delta(risk, equity, snapshot, books)
             or Verdict.allow()
         )
 
@@ -67,11 +67,10 @@ class ConcentrationManager:
         equity, risk = snapshot.equity_usd, intent.risk
         if equity is None or risk is None or risk.delta_usd is None:
             return SizeBound(DELTA, 0.0, Reason.SIZE_ZERO_DELTA)
-        trades = self._stress.trades(snapshot, books)
-        net = _net_delta(trades)
+        net = self._stress.net_delta_usd(snapshot, books)
         if net is None:
             return SizeBound(DELTA, 0.0, Reason.SIZE_ZERO_DELTA)
-        load = _family_load(intent.structure.family, trades)
+        load = _family_load(intent.structure.family, self._stress.trades(snapshot, books))
         settings = self._settings
         rooms = (
             _units_of_delta(net, risk.delta_usd, self._delta_limit(equity, snapshot)),
@@ -82,7 +81,7 @@ class ConcentrationManager:
 
     def net_delta_usd(self, snapshot: MarketSnapshot, books: Books) -> float | None:
         """Return net delta of the option books in USD of the index, None where one holding's is unknown."""
-        return _net_delta(self._stress.trades(snapshot, books))
+        return self._stress.net_delta_usd(snapshot, books)
 
     # ----------------------------------------------------------------------------------------------------------- limits
 
@@ -116,10 +115,8 @@ class ConcentrationManager:
             )
         return None
 
-    def _delta(
-        self, risk: UnitRisk, trades: Sequence[TradeStress], equity: float, snapshot: MarketSnapshot
-    ) -> Verdict | None:
-        net, unit = _net_delta(trades), risk.delta_usd
+    def _delta(self, risk: UnitRisk, equity: float, snapshot: MarketSnapshot, books: Books) -> Verdict | None:
+        net, unit = self._stress.net_delta_usd(snapshot, books), risk.delta_usd
         if net is None or unit is None:
             return Verdict.refuse(Reason.GREEKS_UNKNOWN, of="books" if net is None else "structure")
         limit = self._delta_limit(equity, snapshot)
@@ -131,12 +128,6 @@ class ConcentrationManager:
         high = snapshot.vix is None or snapshot.vix.value is None or snapshot.vix.is_high
         pct = self._settings.options_delta_high_pct if high else self._settings.options_delta_pct
         return pct / 100 * equity
-
-
-def _net_delta(trades: Sequence[TradeStress]) -> float | None:
-    deltas = [trade.delta_usd for trade in trades if trade.takes_place]
-    known = [delta for delta in deltas if delta is not None]
-    return math.fsum(known) if len(known) == len(deltas) else None
 
 
 def _family_load(family: str, trades: Sequence[TradeStress]) -> FamilyLoad:

@@ -30,7 +30,7 @@ EARNINGS_MONTHS: Final = frozenset({1, 4, 7, 10})
 
 
 class EventCalendar:
-    """Answer for a day and a time; holds the table and nothing else."""
+    """Answer for a day and a time; holds the table, and what followed from it."""
 
     name = "event_calendar"
 
@@ -41,6 +41,8 @@ class EventCalendar:
         self._margin = margin
         self._schedule = {series.kind: series for series in schedule}
         self._alerted: date | None = None
+        self._adds: dict[date, float] = {}
+        """What was answered for a day: it follows from settings and table, which do not change."""
 
     # ------------------------------------------------------------------------------------------------------ the table
 
@@ -56,6 +58,12 @@ class EventCalendar:
 
     def event_add(self, day: date) -> float:
         """Return what the margin buffer adds on a day: the largest of what holds, and of what nobody knows."""
+        add = self._adds.get(day)
+        if add is None:
+            add = self._adds[day] = self._find_add(day)
+        return add
+
+    def _find_add(self, day: date) -> float:
         margin = self._margin
         adds = [0.0]
         if any(not self.covers(kind, day) for kind in EventKind):

@@ -103,22 +103,28 @@ class MarginManager:
         self._bp_ceiling_pct = bp_ceiling_pct
         self._priorities = dict(priorities)
         self._level = MarginLevel.NORMAL
+        self._summed: tuple[TradeStress, ...] = ()
+        self._usage = self._sum(())
 
     # --------------------------------------------------------------------------------------------------- what is used
 
     def usage(self, snapshot: MarketSnapshot, books: Books) -> MarginUsage:
         """Return own margin and stress losses of everything that is held or may still fill."""
         trades = self._stress.trades(snapshot, books)
+        if trades is not self._summed:  # the same tuple is the same trades at the same prices
+            self._summed, self._usage = trades, self._sum(trades)
+        return self._usage
+
+    def _sum(self, trades: tuple[TradeStress, ...]) -> MarginUsage:
         known = [trade for trade in trades if trade.used_usd is not None]
-        used = math.fsum(trade.used_usd or 0.0 for trade in known)
-        reserved = math.fsum(trade.reserved_usd for trade in trades)
-        naked = math.fsum(trade.naked_usd for trade in trades)
-        options = math.fsum(trade.margin_usd for trade in known if trade.takes_place)
-        unknown = tuple(trade.exposure.trade for trade in trades if _is_unknown(trade))
+        used = math.fsum([trade.used_usd or 0.0 for trade in known])
+        reserved = math.fsum([trade.reserved_usd for trade in trades])
+        naked = math.fsum([trade.naked_usd for trade in trades])
+        options = math.fsum([trade.margin_usd for trade in known if trade.takes_place])
+        unknown = tuple([trade.exposure.trade for trade in trades if _is_unknown(trade)])
         stressed = used + reserved + (self._settings.naked_stress_multiple - 1.0) * naked
-        losses = {
-            name: math.fsum(trade.losses.by_shock[name] or 0.0 for trade in trades) for name in (*T_SHOCKS, *C_SHOCKS)
-        }
+        by_shock = [trade.losses.by_shock for trade in trades]
+        losses = {name: math.fsum([lost[name] or 0.0 for lost in by_shock]) for name in (*T_SHOCKS, *C_SHOCKS)}
         return MarginUsage(used, reserved, options, stressed, losses, unknown)
 
     def buffer(self, snapshot: MarketSnapshot) -> float:
@@ -134,16 +140,25 @@ class MarginManager:
         settings, equity = self._settings, snapshot.equity_usd
         buffer = self.buffer(snapshot)
         ceiling = min(0.0 if snapshot.vix is None else snapshot.vix.margin_ceiling, 1.0 - buffer)
-        if equity is None or not 0 < equity < math.inf or usage.unknown:
-            return MarginState(buffer, ceiling, math.inf, MarginLevel.BLOCK, 0.0)
+        fraction, level = self._reached(snapshot, usage)
+        if equity is None or math.isinf(fraction):
+            return MarginState(buffer, ceiling, fraction, level, 0.0)
         engine_used, engine_remaining = self._engine(snapshot, equity)
         used = max(usage.used_usd, engine_used)
         available = min(
             equity * ceiling - used - usage.reserved_usd,
             settings.engine_share * engine_remaining - usage.reserved_usd,
         )
-        fraction = used / equity
-        return MarginState(buffer, ceiling, fraction, self._rung(fraction, snapshot), max(0.0, available))
+        return MarginState(buffer, ceiling, fraction, level, max(0.0, available))
+
+    def _reached(self, snapshot: MarketSnapshot, usage: MarginUsage) -> tuple[float, MarginLevel]:
+        """Return used margin over equity and the rung it stands on; infinite and BLOCK while either is unknown."""
+        equity = snapshot.equity_usd
+        if equity is None or not 0 < equity < math.inf or usage.unknown:
+            return math.inf, MarginLevel.BLOCK
+        engine_used, _ = self._engine(snapshot, equity)
+        fraction = max(usage.used_usd, engine_used) / equity
+        return fraction, self._rung(fraction, snapshot)
 
     def _event_add(self, snapshot: MarketSnapshot) -> float:
         """Return what the calendar adds to the buffer; without a calendar every day may hold an event."""
@@ -187,21 +202,22 @@ class MarginManager:
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Record a new rung of the ladder; scale openings down from RESTRICT on."""
-        if self._mode is Mode.BACKTEST and self._level is MarginLevel.NORMAL and not books.open_trades():
+        if self._mode is Mode.BACKTEST and self._level is MarginLevel.NORMAL and not books.has_open_trades:
             return QUIET  # nothing is used, and a backtest never looks at the engine's margin
-        state = self.state(snapshot, self.usage(snapshot, books))
+        fraction, level = self._reached(snapshot, self.usage(snapshot, books))
         notes: tuple[Note, ...] = ()
-        if state.level is not self._level and math.isfinite(state.used_fraction):
+        if level is not self._level and math.isfinite(fraction):
             fields = {
                 "manager": self.name,
                 "from": self._level.name,
-                "to": state.level.name,
-                "value_e6": round(state.used_fraction * 1_000_000),
+                "to": level.name,
+                "value_e6": round(fraction * 1_000_000),
             }
             notes = (Note(Kind.LEVEL, "", fields),)
-            self._level = state.level
-        scale = self._settings.restrict_scale if state.level >= MarginLevel.RESTRICT else 1.0
-        return Watch(scale=scale, notes=notes)
+            self._level = level
+        if level < MarginLevel.RESTRICT:
+            return Watch(notes=notes) if notes else QUIET
+        return Watch(scale=self._settings.restrict_scale, notes=notes)
 
     def rule(self, intent: Intent, snapshot: MarketSnapshot, books: Books) -> Verdict:
         """Refuse one unit that does not fit: the ladder, buying power, the phase's ceiling, then every shock."""

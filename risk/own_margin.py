@@ -40,6 +40,14 @@ class NakedPrices:
     underlying: PriceOf
 
 
+def _unknown(_instrument: Instrument) -> float | None:
+    return None
+
+
+UNPRICED: Final = NakedPrices(_unknown, _unknown)
+"""Knows no price: what is margined by it needs none."""
+
+
 def own_margin(
     holdings: Sequence[tuple[Instrument, int]], net_cash_usd: float, settings: MarginSettings, prices: NakedPrices
 ) -> OwnMargin | None:

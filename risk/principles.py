@@ -74,20 +74,23 @@ class Breach:
 
 def breaches(standing: Standing, *, max_opens_per_bar: int = 1) -> tuple[Breach, ...]:
     """Return what P1 to P5 find wrong, in their order."""
-    return (
-        *_cash(standing),
-        *_sides(standing),
-        *_opens(standing, max_opens_per_bar),
-        *_shorts(standing),
-        *_overnight(standing),
-    )
+    found: list[Breach] = []
+    if standing.cash_u6 < -CASH_TOLERANCE_U6:
+        found.append(_cash(standing))
+    if len(standing.quantities) + len(standing.opening) > 1:
+        found += _sides(standing)
+    if standing.opens_sent > max_opens_per_bar or standing.opens_filled > max_opens_per_bar:
+        found += _opens(standing, max_opens_per_bar)
+    if standing.quantities:
+        found += _shorts(standing)
+    if standing.is_over and (standing.quantities or standing.working):
+        found += _overnight(standing)
+    return tuple(found)
 
 
-def _cash(standing: Standing) -> list[Breach]:
-    if standing.cash_u6 >= -CASH_TOLERANCE_U6:
-        return []
+def _cash(standing: Standing) -> Breach:
     text = f"cash is {standing.cash_u6 / U6:,.2f} USD"
-    return [Breach(Principle.P1, "cash", standing.cash_u6, -CASH_TOLERANCE_U6, True, text)]
+    return Breach(Principle.P1, "cash", standing.cash_u6, -CASH_TOLERANCE_U6, True, text)
 
 
 def _sides(standing: Standing) -> list[Breach]:
@@ -125,8 +128,6 @@ def _shorts(standing: Standing) -> list[Breach]:
 
 
 def _overnight(standing: Standing) -> list[Breach]:
-    if not standing.is_over:
-        return []
     found = [
         Breach(Principle.P5, symbol, qty, 0, True, f"{qty} {symbol} held after the close")
         for symbol in SYMBOLS
@@ -190,15 +191,17 @@ class PrincipleMonitor:
 
     def is_over(self, session: Session, now: datetime) -> bool:
         """Whether everything must be gone: from some time after the close to the next open."""
-        late = session.close + timedelta(seconds=self._settings.verify_after_close_s)
-        return now >= late or now < session.open
+        if session.open <= now < session.close:
+            return False
+        return now < session.open or now >= session.close + timedelta(seconds=self._settings.verify_after_close_s)
 
     def check(self, standing: Standing, day: date) -> tuple[Note, ...]:
         """Judge now; returns the records of breaches that are new.  One that is gone may be told again."""
-        found = {
-            (item.principle, item.key): item
-            for item in breaches(standing, max_opens_per_bar=self._settings.max_opens_per_bar)
-        }
+        broken = breaches(standing, max_opens_per_bar=self._settings.max_opens_per_bar)
+        if not broken:
+            self._open = set()
+            return ()
+        found = {(item.principle, item.key): item for item in broken}
         fresh = [item for key, item in found.items() if key not in self._open]
         self._open = set(found)
         return self._tell(fresh, day)
@@ -231,6 +234,8 @@ class PrincipleMonitor:
 
     def causes(self) -> tuple[Cause, ...]:
         """Return the halt of the book, and of P1 the account's own state."""
+        if not self._halted_by:
+            return ()
         found = [
             Cause(
                 f"principle.{principle}", TradingState.HALTED, Reason.BOOK_HALTED, scope=Scope.BOOK, subject=BOOK,

@@ -15,7 +15,7 @@ from core.market import MarketSnapshot
 from core.settings import Settings
 from core.vocabulary import Instrument, Structure, StructureName
 from risk.book_stress import BookStress, floor_usd
-from risk.exposure import exposures
+from risk.exposure import exposure_of
 from risk.step_pricer import StepPricer
 from risk.stress import StressTester
 from risk.unit_risk import C_SHOCKS, T_SHOCKS, delta_usd
@@ -203,7 +203,7 @@ def test_a_working_opening_counts_with_its_approved_risk_margin_and_delta() -> N
     assert (seen.used_usd, seen.reserved_usd) == (0.0, 4_000.0)
     assert seen.losses.by_shock["T_DOWN"] == pytest.approx(3_200)
     whole_delta = delta_usd(held(put_spread(), 4), now, StepPricer(SETTINGS.greeks))
-    assert seen.delta_usd == pytest.approx(whole_delta)
+    assert book_stress().net_delta_usd(now, keeper.books) == pytest.approx(whole_delta)
     # When one unit fills, it moves from "to come" to "held".
     prices = {put(5_300).symbol: 4.0, put(5_290).symbol: 2.0}
     keeper.fill(trade, prices, units=1)
@@ -211,7 +211,7 @@ def test_a_working_opening_counts_with_its_approved_risk_margin_and_delta() -> N
     marks = snapshot(at(11), chains=[chain(at(11), low=4_000, high=6_700)], marks=prices)
     (seen,) = book_stress().trades(marks, keeper.books)
     assert (seen.used_usd, seen.reserved_usd) == (1_000.0, 3_000.0)
-    assert seen.delta_usd == pytest.approx(whole_delta)
+    assert book_stress().net_delta_usd(marks, keeper.books) == pytest.approx(whole_delta)
 
 
 def test_an_unbalanced_trade_counts_with_its_longest_leg() -> None:
@@ -219,7 +219,7 @@ def test_an_unbalanced_trade_counts_with_its_longest_leg() -> None:
     tails = Structure(StructureName.LEGS, legs((put(5_300), 1), (put(5_250), -2)))
     trade = keeper.plan(tails, units=2, risk_usd=500.0)
     keeper.fill(trade, {put(5_250).symbol: 1.0}, units=1)  # two sold, nothing bought
-    (seen,) = exposures(keeper.books)
+    seen = exposure_of(trade, keeper.books)
     assert (seen.held, seen.pending_units) == (((put(5_250), -2),), 0)
     assert seen.risk_usd == 500.0
 
