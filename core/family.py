@@ -83,8 +83,11 @@ class Trail:
         if not ready:
             return Trail(None, 0, self.bars_not_ready + 1)
         if side is None:
-            return Trail()
+            return _NO_TRAIL
         return Trail(side, self.bars + 1 if side is self.side else 1)
+
+
+_NO_TRAIL: Final = Trail()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class FamilyView:
     bars_since_close: int | None = None
     switched_side: Side | None = None
     opens_in_session: int = 0
-    trail: Trail = Trail()
+    trail: Trail = _NO_TRAIL
     vix: float | None = None
     loss_limit_reached: bool = False
 

@@ -26,7 +26,7 @@ from core.ledger import Ledger
 from core.ledger_kinds import Kind
 from core.market import MarketSnapshot, Session
 from core.reasons import Reason
-from core.rules import Note, Watch
+from core.rules import QUIET, Note, Watch
 from core.session_gate import GateState, SessionGate, gate_of
 from core.settings_etf import EtfRotationSettings
 from core.signal import MissingBar, Reading, Signal, SignalBar
@@ -73,10 +73,14 @@ class FamilyParts:
 
 @dataclass(slots=True)
 class _Bar:
-    """What this step has decided."""
+    """What this step has decided.
+
+    is_clear: of the book nothing stands in the target's way; what the broker says is asked when something is opened.
+    """
 
     decision: Decision
-    plan: Plan
+    gate: GateState
+    is_clear: bool = False
     blocked: Reason | None = None
     outcome: str = ""
     refused: bool = False
@@ -96,6 +100,7 @@ class FamilyDesk:
         self._trail = Trail()
         self._health = parts.make_health()
         self._bar: _Bar | None = None
+        self._auction_due = self._data_due = datetime.min
         self._auction_decided = False
         self._halted_before_auction: set[str] = set()
         self._is_bounded = False
@@ -128,8 +133,8 @@ class FamilyDesk:
         parts, session = self._parts, snapshot.session
         if self._session is None or self._session.day != session.day:
             self._open_session(snapshot)
-        notes = self._check(snapshot)
-        return Watch(causes=parts.monitor.causes(), notes=notes)
+        notes, causes = self._check(snapshot), parts.monitor.causes()
+        return Watch(causes=causes, notes=notes) if notes or causes else QUIET
 
     def _open_session(self, snapshot: MarketSnapshot) -> None:
         parts, session, now = self._parts, snapshot.session, snapshot.time
@@ -137,13 +142,15 @@ class FamilyDesk:
         self._trail, self._health = Trail(), parts.make_health()
         self._auction_decided, self._closed, self._is_bounded, self._is_verified = False, False, False, False
         self._halted_before_auction = set()
+        self._auction_due = session.before_close(parts.settings.moc_decide_minutes)
+        self._data_due = session.open + _DATA_BY
         parts.market.open_session(session)
         holdings = parts.orders.holdings(now)
         is_clean = not holdings.symbols and not parts.orders.working() and not parts.books.is_locked(BOOK)
         if session.day in parts.settings.resume_dates:
             parts.monitor.resume()
         parts.monitor.session_opened(session.day, is_clean=is_clean)
-        foreign = parts.orders.foreign()
+        foreign = parts.fold.foreign()
         if foreign:
             shares = ", ".join(f"{qty} {symbol}" for symbol, qty in foreign.items())
             text = f"{shares} in the account are not this book's: they are left alone, and nothing is opened."
@@ -170,19 +177,22 @@ class FamilyDesk:
         for past in minutes[:-1]:
             self._read(past)  # a process before this one has decided on them
         reading = self._read(minutes[-1])
-        bar = self._bar = _Bar(self._decide(reading, snapshot), Plan())
-        bar.outcome = bar.decision.reason.value
-        self._record(reading, bar.decision, snapshot)
-        self._tell_missing(snapshot)
-        self._verify(snapshot)
+        decision = self._decide(reading, snapshot)
+        bar = self._bar = _Bar(decision, gate_of(snapshot.phase), outcome=decision.reason)
+        self._record(reading, decision, snapshot)
+        if snapshot.time >= self._data_due:
+            self._tell_missing(snapshot)
+        if bar.gate is GateState.VERIFY and not self._is_verified:
+            self._verify(snapshot)
         if snapshot.phase.market_open and self._may_act():
-            self._auction(bar, snapshot)
+            if snapshot.time >= self._auction_due:
+                self._auction(bar, snapshot)
             self._clear_the_way(bar, snapshot)
 
     def _verify(self, snapshot: MarketSnapshot) -> None:
         """Shortly before the close everything should be gone; what is not is told once, while it can still be sold."""
-        left = self._parts.orders.quantities()
-        if gate_of(snapshot.phase) is not GateState.VERIFY or self._is_verified or not left:
+        left = self._parts.fold.shares()
+        if not left:
             return
         self._is_verified = True
         shares = ", ".join(f"{qty} {symbol}" for symbol, qty in left.items())
@@ -195,19 +205,20 @@ class FamilyDesk:
         return reading
 
     def _decide(self, reading: Reading, snapshot: MarketSnapshot) -> Decision:
-        parts, now, held = self._parts, snapshot.time, self._parts.fold.held()
+        parts, fold, now = self._parts, self._parts.fold, snapshot.time
+        held = fold.held()
         view = FamilyView(
             held=held,
-            bars_held=parts.fold.bars_held(now),
-            bars_since_close=parts.fold.bars_since_close(now),
-            switched_side=parts.fold.switched_side,
-            opens_in_session=parts.fold.opens_in_session,
+            bars_held=fold.bars_held(now),
+            bars_since_close=fold.bars_since_close(now),
+            switched_side=fold.switched_side,
+            opens_in_session=fold.opens_in_session,
             trail=self._trail,
             vix=snapshot.vix.value if snapshot.vix is not None and snapshot.vix.is_good else None,
             loss_limit_reached=self._has_lost_too_much(snapshot),
         )
         decision = parts.policy.decide(reading, view)
-        if parts.fold.is_orphan_session:
+        if fold.is_orphan_session:
             decision = Decision(CASH, Reason.ORPHAN_SESSION)
         elif parts.orders.is_leaving():
             decision = Decision(CASH, Reason.CLOSE_NOT_CONFIRMED)
@@ -218,7 +229,7 @@ class FamilyDesk:
         fold, settings = self._parts.fold, self._parts.settings
         if fold.lost_too_much:
             return True
-        equity, pnl = fold.sleeve_equity_usd(), fold.session_pnl_usd(closes_in_usd(snapshot, SYMBOLS))
+        equity, pnl = fold.sleeve_equity_usd(), fold.session_pnl_usd(closes_in_usd(snapshot, fold.shares()))
         if equity is None or pnl is None:
             return False
         return pnl <= -settings.session_loss_fraction * settings.sleeve_fraction * equity
@@ -240,37 +251,54 @@ class FamilyDesk:
             BOOK,
             snapshot.time,
             bar_time=reading.bar_time,
-            state=reading.state.value,
-            target=decision.target.value,
-            held=self._parts.fold.held().value,
-            reason=decision.reason.value,
+            state=reading.state,
+            target=decision.target,
+            held=self._parts.fold.held(),
+            reason=decision.reason,
             **known,
         )
 
     def _clear_the_way(self, bar: _Bar, snapshot: MarketSnapshot) -> None:
         """Cancel and sell what is not the target."""
         parts, now, target = self._parts, snapshot.time, bar.decision.target
-        if gate_of(snapshot.phase) is not GateState.TRADE:
+        if bar.gate is not GateState.TRADE:
             parts.orders.cancel_openings(now)
-        held = parts.books.position_of(BOOK, target.value)
+        shares = parts.fold.shares()
+        held = shares.get(target, 0)
         surplus = parts.entry.surplus(target, snapshot) if held > 0 and not parts.orders.is_leaving() else 0
-        plan = bar.plan = reconcile(
-            target,
-            parts.orders.holdings(now),
-            parts.orders.working(),
-            lambda: _FITS,
-            surplus=surplus,
-            max_opens_per_bar=parts.settings.max_opens_per_bar,
-        )
+        only_the_target = len(shares) == 0 or (len(shares) == 1 and held > 0)
+        if only_the_target and not surplus and not parts.orders.working():
+            bar.is_clear = True
+            return
+        plan = self._plan(target, surplus, now)
         bar.blocked = None if plan.reason is Reason.ALLOWED else plan.reason
         parts.orders.cancel(plan.cancels, now)
         for order in plan.closes:
             self._close(order, bar, snapshot)
 
+    def _plan(self, target: FamilyTarget, surplus: int, now: datetime) -> Plan:
+        """Hold the target against what book and broker hold and what works."""
+        orders = self._parts.orders
+        return reconcile(
+            target,
+            orders.holdings(now),
+            orders.working(),
+            lambda: _FITS,
+            surplus=surplus,
+            max_opens_per_bar=self._parts.settings.max_opens_per_bar,
+        )
+
+    def _what_blocks(self, bar: _Bar, now: datetime) -> Reason | None:
+        """Return why nothing may be opened in this bar, whatever its size."""
+        if bar.is_clear:
+            reason = self._plan(bar.decision.target, 0, now).reason
+            return None if reason is Reason.ALLOWED else reason
+        return bar.blocked
+
     def _close(self, order: FamilyOrder, bar: _Bar, snapshot: MarketSnapshot) -> None:
         """Begin one close, unless the symbol cannot be traded now."""
         parts, now = self._parts, snapshot.time
-        ending = gate_of(snapshot.phase) >= GateState.FLATTEN
+        ending = bar.gate >= GateState.FLATTEN
         is_orphan = parts.fold.is_orphan_session
         if is_orphan and not ending:
             ready = now >= snapshot.session.open + timedelta(seconds=parts.settings.orphan_delay_s)
@@ -282,12 +310,13 @@ class FamilyDesk:
         purpose = order.purpose
         if purpose is Purpose.CLOSE:
             purpose = Purpose.SWEEP if is_orphan else Purpose.FLATTEN if self._is_halted() else Purpose.CLOSE
-        parts.orders.close(order, purpose, self._exit_reason(bar.decision, snapshot), snapshot)
+        parts.orders.close(order, purpose, self._exit_reason(bar), snapshot)
 
-    def _exit_reason(self, decision: Decision, snapshot: MarketSnapshot) -> Reason:
+    def _exit_reason(self, bar: _Bar) -> Reason:
+        decision = bar.decision
         if self._is_halted():
             return Reason.EXIT_RISK
-        if gate_of(snapshot.phase) >= GateState.FLATTEN or self._parts.fold.is_orphan_session:
+        if bar.gate >= GateState.FLATTEN or self._parts.fold.is_orphan_session:
             return Reason.EXIT_FLATTEN
         by_signal = decision.reason in (Reason.ALLOWED, Reason.NEUTRAL, Reason.SESSION_PHASE)
         return Reason.EXIT_TARGET if by_signal else decision.reason
@@ -295,7 +324,9 @@ class FamilyDesk:
     # ------------------------------------------------------------------------------------------------------ the auction
 
     def _auction(self, bar: _Bar, snapshot: MarketSnapshot) -> None:
-        """Decide once whether a holding needs the closing auction; take it back where the symbol trades again."""
+        """From the hour of the decision on: decide once whether a holding needs the closing auction, and take it back
+        where the symbol trades again.
+        """
         parts, session, now = self._parts, snapshot.session, snapshot.time
         for parent in parts.orders.parents():
             symbol = parent.structure.symbols[0]
@@ -304,11 +335,10 @@ class FamilyDesk:
             early = now < session.before_close(parts.settings.moc_release_minutes)
             if early and not parts.market.is_halted(symbol, snapshot) and snapshot.quote(symbol).is_good:
                 parts.orders.stop(parent, now)
-        due = session.before_close(parts.settings.moc_decide_minutes)
-        if self._auction_decided or now < due:
+        if self._auction_decided:
             return
         self._auction_decided = True
-        if now >= due + timedelta(seconds=30):
+        if now >= self._auction_due + timedelta(seconds=30):
             return  # too late for the exchange's notice
         for symbol in SYMBOLS:
             if parts.books.position_of(BOOK, symbol) > 0:
@@ -350,14 +380,14 @@ class FamilyDesk:
         if bar is None or bar.decision.target is CASH or not snapshot.phase.market_open:
             return None
         target = bar.decision.target
-        working = parts.orders.working()
-        if any(item.is_opening and item.symbol == target.value for item in working):
+        if any(item.is_opening and item.symbol == target for item in parts.orders.working()):
             bar.outcome = AT_WORK
             return None
-        answer = parts.entry.judge(target, bar.blocked, snapshot, scale, self._lifecycle(lifecycle), owned)
-        if answer is None:
+        if parts.entry.holds_enough(target, snapshot, scale):
             bar.outcome = HELD
             return None
+        blocked = self._what_blocks(bar, snapshot.time)
+        answer = parts.entry.judge(target, blocked, snapshot, scale, self._lifecycle(lifecycle), owned)
         if isinstance(answer, Verdict):
             refusal = answer if answer.gate is not None else answer.at(Gate.STRATEGY)
             self._drop_planned(refusal, snapshot)
@@ -374,7 +404,7 @@ class FamilyDesk:
     ) -> Callable[[MarketSnapshot], Verdict | None]:
         def ask(snapshot: MarketSnapshot) -> Verdict | None:
             refusal = lifecycle(snapshot)
-            foreign = self._parts.orders.foreign()
+            foreign = self._parts.fold.foreign()
             if refusal is None and foreign:
                 refusal = Verdict(False, Reason.BREAK_FOREIGN, foreign)
             return None if refusal is None else refusal.at(Gate.LIFECYCLE)
@@ -396,22 +426,22 @@ class FamilyDesk:
         parts, bar = self._parts, self._bar
         if bar is not None:
             self._use(bar, snapshot, scale)
-        notes = list(self._check(snapshot))
+        notes = self._check(snapshot)
         if snapshot.time >= snapshot.session.close and not self._closed:
             self._closed = True
             parts.market.close_session()
             notes += parts.monitor.close_session(snapshot.session.day)
             self._tell_health(snapshot)
-        return tuple(notes)
+        return notes
 
     def _use(self, bar: _Bar, snapshot: MarketSnapshot, scale: float) -> None:
         """Count a minute in which a target was wanted and nothing but its value limited it."""
         parts, target = self._parts, bar.decision.target
-        if target is CASH or bar.refused or self._is_bounded or gate_of(snapshot.phase) is not GateState.TRADE:
+        if target is CASH or bar.refused or self._is_bounded or bar.gate is not GateState.TRADE:
             return
-        value = parts.entry.target_value(target, snapshot, scale)
-        marks = closes_in_usd(snapshot, SYMBOLS)
-        held = sum(qty * marks.get(symbol, 0.0) for symbol, qty in parts.orders.quantities().items())
+        value, shares = parts.entry.target_value(target, snapshot, scale), parts.fold.shares()
+        marks = closes_in_usd(snapshot, shares)
+        held = sum([shares[symbol] * price for symbol, price in marks.items()])
         if value is not None:
             parts.monitor.use(held, value)
 
@@ -423,8 +453,6 @@ class FamilyDesk:
 
     def _tell_missing(self, snapshot: MarketSnapshot) -> None:
         """Say once which shares have no data at all: in the funnel the book would only seem to wait."""
-        if snapshot.time - snapshot.session.open < _DATA_BY:
-            return
         missing, before = self._parts.market.missing(), self._missing
         self._missing = missing
         if missing and missing != before:

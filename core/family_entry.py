@@ -134,14 +134,12 @@ class FamilyEntry:
         scale: float,
         lifecycle: Lifecycle,
         owned: Callable[[Intent], Verdict | None],
-    ) -> Intent | Verdict | None:
-        """Return the sized intent, written; a refusal, signed by its gate; or None where what is held is enough.
+    ) -> Intent | Verdict:
+        """Return the sized intent, written, or a refusal, signed by its gate.
 
         blocked is what the reconciler has found in the way; lifecycle and owned ask for causes of the trading state.
         """
-        held = self._books.position_of(BOOK, target.value)
-        if held and not self._wants_more(target, snapshot, scale):
-            return None
+        held = self._books.position_of(BOOK, target)
         refusal = lifecycle(snapshot) or _phase(snapshot) or self._own(target, blocked, held, snapshot)
         if refusal is not None:
             return refusal
@@ -150,11 +148,13 @@ class FamilyEntry:
             return wanted
         return self._through_gates(wanted, target, snapshot, scale, owned)
 
-    def _wants_more(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> bool:
-        """Whether a holding lies so far below its value that it is worth adding to."""
-        if snapshot.phase is not SessionPhase.REGULAR:
+    def holds_enough(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> bool:
+        """Whether the target is held and does not lie so far below its value that it is worth adding to."""
+        if not self._books.position_of(BOOK, target):
             return False
-        return self._sizer.is_short(target, self._of_holding(target, snapshot, scale))
+        if snapshot.phase is not SessionPhase.REGULAR:
+            return True
+        return not self._sizer.is_short(target, self._of_holding(target, snapshot, scale))
 
     def _own(self, target: FamilyTarget, blocked: Reason | None, held: int, snapshot: MarketSnapshot) -> Verdict | None:
         """Return the book's own refusal."""

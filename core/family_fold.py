@@ -7,9 +7,10 @@ number is set by hand.  Counters of bars begin anew at each open.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from core.books import Books
 from core.family import BOOK, SYMBOLS, Side, side_of
@@ -18,7 +19,8 @@ from core.reasons import Reason
 from core.vocabulary import U6, FamilyTarget, Purpose
 
 _DAY_TRADE_SESSIONS = 5
-_TARGETS = tuple((symbol, FamilyTarget(symbol)) for symbol in SYMBOLS)
+_TARGETS: Final = MappingProxyType({target.value: target for target in FamilyTarget})
+_MINUTE = timedelta(minutes=1)
 _LEAVING = frozenset({Purpose.CLOSE.value, Purpose.FLATTEN.value, Purpose.SWEEP.value})
 
 
@@ -37,6 +39,8 @@ class FamilyFold:
         self._filled: deque[tuple[int, str]] = deque()
         self._opens_sent: dict[str, datetime] = {}
         self._opens_filled: dict[str, datetime] = {}
+        self._sent_in: Counter[datetime] = Counter()
+        self._filled_in: Counter[datetime] = Counter()
         self._held_since: datetime | None = None
         self._closed_at: datetime | None = None
         self._last_close_fold: datetime | None = None
@@ -48,27 +52,50 @@ class FamilyFold:
         self._sleeve_equity_u6: int | None = None
         self._session_cash_u6 = 0
         self._breaches: Counter[str] = Counter()
+        self._looked_at = -1
+        self._shares: Mapping[str, int] = {}
+        self._foreign: Mapping[str, int] = {}
+        self._held = FamilyTarget.CASH
         self.scale = 1.0
         """The scale with which what is held was opened."""
 
     # ---------------------------------------------------------------------------------------------------- what it says
 
+    def shares(self) -> Mapping[str, int]:
+        """Return the book's shares by symbol, in the registry's order; zeros are left out."""
+        self._look()
+        return self._shares
+
+    def foreign(self) -> Mapping[str, int]:
+        """Return family shares that are not this book's: the user's own, or another book's assignment."""
+        self._look()
+        return self._foreign
+
     def held(self) -> FamilyTarget:
         """Return the symbol that the book holds, CASH for nothing; of several the one with the highest count."""
-        most, found = 0, FamilyTarget.CASH
-        for symbol, target in _TARGETS:
-            count = abs(self._books.position_of(BOOK, symbol))
-            if count > most:
-                most, found = count, target
-        return found
+        self._look()
+        return self._held
+
+    def _look(self) -> None:
+        """Read the books again where something has moved since: no position changes without a movement."""
+        books = self._books
+        if self._looked_at == books.movements:
+            return
+        self._looked_at = books.movements
+        shares = {symbol: qty for symbol in SYMBOLS if (qty := books.position_of(BOOK, symbol))}
+        self._shares = MappingProxyType(shares)
+        others = {symbol: books.position(symbol) - shares.get(symbol, 0) for symbol in SYMBOLS}
+        self._foreign = MappingProxyType({symbol: qty for symbol, qty in others.items() if qty})
+        most = max(shares, key=lambda symbol: abs(shares[symbol]), default=FamilyTarget.CASH)
+        self._held = _TARGETS[most]
 
     def bars_held(self, now: datetime) -> int:
         """Return session bars from the first fill of what is held; 0 while nothing is."""
-        return 0 if self._held_since is None else self._bars(self._held_since, now)
+        return 0 if self._held_since is None else max(0, (now - self._held_since) // _MINUTE)
 
     def bars_since_close(self, now: datetime) -> int | None:
         """Return session bars from the fill that reached CASH, None before the first one of this session."""
-        return None if self._closed_at is None else self._bars(self._closed_at, now)
+        return None if self._closed_at is None else max(0, (now - self._closed_at) // _MINUTE)
 
     @property
     def switched_side(self) -> Side | None:
@@ -97,13 +124,11 @@ class FamilyFold:
 
     def opens_sent_in(self, now: datetime) -> int:
         """Return the openings sent in the bar of this moment."""
-        bar = bar_of(now)
-        return sum(sent == bar for sent in self._opens_sent.values())
+        return self._sent_in.get(bar_of(now), 0) if self._sent_in else 0
 
     def opens_filled_in(self, now: datetime) -> int:
         """Return the openings whose first fill was in the bar of this moment."""
-        bar = bar_of(now)
-        return sum(filled == bar for filled in self._opens_filled.values())
+        return self._filled_in.get(bar_of(now), 0) if self._filled_in else 0
 
     def closed_in(self, now: datetime) -> bool:
         """Whether a sale was folded in the step of now."""
@@ -129,31 +154,25 @@ class FamilyFold:
         where a held symbol has no price.
         """
         total = self._session_cash_u6 / U6
-        for symbol in SYMBOLS:
-            held = self._books.position_of(BOOK, symbol)
-            if held:
-                if symbol not in marks:
-                    return None
-                total += held * marks[symbol]
+        for symbol, held in self.shares().items():
+            if symbol not in marks:
+                return None
+            total += held * marks[symbol]
         return total
 
     # --------------------------------------------------------------------------------------------------------- folding
 
     def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
         """Take one record that the books have taken."""
-        if kind is Kind.SESSION_OPENED:
-            self._session_opened(fields)
-        elif kind is Kind.SESSION_CLOSED:
-            if self._open is not None:
-                self._minutes_before += _minutes(fields["close_time"] - self._open)
-            self._open = None
-        elif kind is Kind.MARK:
-            if self._sleeve_equity_u6 is None and self._open is not None and time > self._open:
-                self._sleeve_equity_u6 = fields["equity_u6"]
+        handler = _HANDLERS.get(kind)
+        if handler is not None:
+            handler(self, fields, time)
         elif book == BOOK:
-            self._family(kind, fields, time)
+            handler = _HANDLERS_OF_THE_BOOK.get(kind)
+            if handler is not None:
+                handler(self, fields, time)
 
-    def _session_opened(self, fields: Mapping[str, Any]) -> None:
+    def _session_opened(self, fields: Mapping[str, Any], _time: datetime) -> None:
         if self._open == fields["open_time"]:
             return  # a process that takes over in the middle says so again; the session goes on
         self._open = fields["open_time"]
@@ -161,36 +180,49 @@ class FamilyFold:
         while self._day_trades and self._day_trades[0] not in self._sessions:
             self._day_trades.popleft()
         self._opens_sent, self._opens_filled = {}, {}
+        self._sent_in, self._filled_in = Counter(), Counter()
         self._closed_at = self._last_close_fold = self._switched = None
         self._sleeve_equity_u6 = None
         self._session_cash_u6 = 0
         self._target = FamilyTarget.CASH
         self._lost_too_much = False
-        self._orphaned = any(self._books.position_of(BOOK, symbol) for symbol in SYMBOLS)
+        self._orphaned = bool(self.shares())
         if self._held_since is not None:
             self._held_since = self._open
 
-    def _family(self, kind: Kind, fields: Mapping[str, Any], time: datetime) -> None:
-        if kind is Kind.SIGNAL:
-            self._target = FamilyTarget(fields["target"])
-            self._lost_too_much = self._lost_too_much or fields["reason"] == Reason.SESSION_LOSS_LIMIT.value
-        elif kind is Kind.VERDICT:
-            if fields["allowed"] and "intent" in fields:
-                self._scales[fields["intent"]] = fields["scale_e6"] / 1e6
-        elif kind is Kind.INTENT:
-            if fields["purpose"] in _LEAVING:
-                # What the signal wanted when the holding began to leave; it goes on whatever is said meanwhile.
-                self._left_for.setdefault(fields["trade"], self._target)
-        elif kind is Kind.ORDER_INTENT:
-            self._orders[fields["order"]] = (fields["intent"], Purpose(fields["purpose"]))
-        elif kind is Kind.ORDER_SENT:
-            intent, purpose = self._orders[fields["order"]]
-            if purpose.adds_risk:
-                self._opens_sent.setdefault(intent, bar_of(time))
-        elif kind is Kind.FILL:
-            self._fill(fields, time)
-        elif kind is Kind.BREACH:
-            self._breaches[fields["principle"]] += 1
+    def _session_closed(self, fields: Mapping[str, Any], _time: datetime) -> None:
+        if self._open is not None:
+            self._minutes_before += (fields["close_time"] - self._open) // _MINUTE
+        self._open = None
+
+    def _mark(self, fields: Mapping[str, Any], time: datetime) -> None:
+        if self._sleeve_equity_u6 is None and self._open is not None and time > self._open:
+            self._sleeve_equity_u6 = fields["equity_u6"]
+
+    def _signal(self, fields: Mapping[str, Any], _time: datetime) -> None:
+        self._target = _TARGETS[fields["target"]]
+        self._lost_too_much = self._lost_too_much or fields["reason"] == Reason.SESSION_LOSS_LIMIT
+
+    def _verdict(self, fields: Mapping[str, Any], _time: datetime) -> None:
+        if fields["allowed"] and "intent" in fields:
+            self._scales[fields["intent"]] = fields["scale_e6"] / 1e6
+
+    def _intent(self, fields: Mapping[str, Any], _time: datetime) -> None:
+        if fields["purpose"] in _LEAVING:
+            # What the signal wanted when the holding began to leave; it goes on whatever is said meanwhile.
+            self._left_for.setdefault(fields["trade"], self._target)
+
+    def _order_intent(self, fields: Mapping[str, Any], _time: datetime) -> None:
+        self._orders[fields["order"]] = (fields["intent"], Purpose(fields["purpose"]))
+
+    def _order_sent(self, fields: Mapping[str, Any], time: datetime) -> None:
+        intent, purpose = self._orders[fields["order"]]
+        if purpose.adds_risk and intent not in self._opens_sent:
+            bar = self._opens_sent[intent] = bar_of(time)
+            self._sent_in[bar] += 1
+
+    def _breach(self, fields: Mapping[str, Any], _time: datetime) -> None:
+        self._breaches[fields["principle"]] += 1
 
     def _fill(self, fields: Mapping[str, Any], time: datetime) -> None:
         symbol, qty, at = fields["symbol"], fields["qty"], fields["exec_time"]
@@ -202,7 +234,9 @@ class FamilyFold:
                 self._filled.popleft()
         after = self._books.position_of(BOOK, symbol)
         if purpose.adds_risk:
-            self._opens_filled.setdefault(intent, bar_of(at))
+            if intent not in self._opens_filled:
+                bar = self._opens_filled[intent] = bar_of(at)
+                self._filled_in[bar] += 1
             if after == qty:
                 self._held_since = at
                 self.scale = self._scales.get(intent, 1.0)
@@ -216,19 +250,35 @@ class FamilyFold:
             self._switched = side_of(symbol) if same_side else None
             self._held_since, self._closed_at = None, at
 
-    def _bars(self, since: datetime, now: datetime) -> int:
-        return max(0, _minutes(now - since))
-
     def _minute(self, at: datetime) -> int:
         """Return the session minute of the run in which something happened; after the close it is the last one."""
-        return self._minutes_before + (0 if self._open is None else max(0, _minutes(at - self._open)))
+        return self._minutes_before + (0 if self._open is None else max(0, (at - self._open) // _MINUTE))
+
+
+_HANDLERS: Final[Mapping[Kind, Callable[[FamilyFold, Mapping[str, Any], datetime], None]]] = MappingProxyType(
+    {
+        Kind.SESSION_OPENED: FamilyFold._session_opened,
+        Kind.SESSION_CLOSED: FamilyFold._session_closed,
+        Kind.MARK: FamilyFold._mark,
+    }
+)
+_HANDLERS_OF_THE_BOOK: Final[Mapping[Kind, Callable[[FamilyFold, Mapping[str, Any], datetime], None]]] = (
+    MappingProxyType(
+        {
+            Kind.SIGNAL: FamilyFold._signal,
+            Kind.VERDICT: FamilyFold._verdict,
+            Kind.INTENT: FamilyFold._intent,
+            Kind.ORDER_INTENT: FamilyFold._order_intent,
+            Kind.ORDER_SENT: FamilyFold._order_sent,
+            Kind.FILL: FamilyFold._fill,
+            Kind.BREACH: FamilyFold._breach,
+        }
+    )
+)
 
 
 def bar_of(moment: datetime) -> datetime:
     """Return the end of the minute that a moment lies in; a minute's end belongs to it."""
-    whole = moment.replace(second=0, microsecond=0)
-    return whole if whole == moment else whole + timedelta(minutes=1)
-
-
-def _minutes(span: timedelta) -> int:
-    return int(span.total_seconds() // 60)
+    if not moment.second and not moment.microsecond:
+        return moment
+    return moment.replace(second=0, microsecond=0) + _MINUTE

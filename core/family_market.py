@@ -20,6 +20,7 @@ from core.signal import MissingBar, SignalBar
 from core.vocabulary import Verdict
 
 _MINUTE = timedelta(minutes=1)
+_MINUTE_S = 60.0
 
 
 class FamilyMarket:
@@ -55,14 +56,18 @@ class FamilyMarket:
         number = _number(session, now)
         if number <= self._seen:
             return ()
-        bars = {symbol: bar for symbol in SYMBOLS if (bar := _fresh(snapshot, symbol)) is not None}
         past = self._past(session, number) if number > self._seen + 1 else []
-        for symbol, bar in bars.items():
+        present: SignalBar | MissingBar | None = None
+        bars = snapshot.bars
+        for symbol in SYMBOLS:
+            bar = bars.get(symbol)
+            if bar is None or bar.age_s >= _MINUTE_S:
+                continue  # this minute brought none
             self._count(symbol, bar)
+            if symbol == SIGNAL_SYMBOL:
+                present = _signal_bar(bar, now, number)
         self._seen = number
-        found = bars.get(SIGNAL_SYMBOL)
-        present = MissingBar(now, number) if found is None else _signal_bar(found, now, number)
-        return (*past, present)
+        return (*past, MissingBar(now, number) if present is None else present)
 
     def _past(self, session: Session, number: int) -> list[SignalBar | MissingBar]:
         """Return the minutes before this one that no step has seen, from history."""
@@ -80,11 +85,14 @@ class FamilyMarket:
         ]
 
     def _count(self, symbol: str, bar: Bar | RawBar) -> None:
-        self._opens.setdefault(symbol, bar.open)
+        if symbol not in self._opens:
+            self._opens[symbol] = bar.open
         self._volumes[symbol].append(bar.volume)
 
     def missing(self) -> tuple[str, ...]:
         """Return the symbols that have not had one minute in this session."""
+        if len(self._opens) == len(SYMBOLS):
+            return ()
         return tuple(symbol for symbol in SYMBOLS if symbol not in self._opens)
 
     def median_volume(self, symbol: str) -> float | None:
@@ -110,13 +118,7 @@ class FamilyMarket:
 
 def _number(session: Session, moment: datetime) -> int:
     """Return the number of the session's minute that ends at a moment."""
-    return int((moment - session.open) // _MINUTE)
-
-
-def _fresh(snapshot: MarketSnapshot, symbol: str) -> Bar | None:
-    """Return the bar that ended with this step, None where the minute brought none."""
-    bar = snapshot.bars.get(symbol)
-    return None if bar is None or bar.age_s >= _MINUTE.total_seconds() else bar
+    return (moment - session.open) // _MINUTE
 
 
 def _signal_bar(bar: Bar | RawBar, end: datetime, number: int) -> SignalBar:

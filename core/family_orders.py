@@ -77,40 +77,38 @@ class FamilyOrders:
 
     # ------------------------------------------------------------------------------------------------- what there is
 
-    def quantities(self) -> dict[str, int]:
-        """Return the book's shares by symbol; zeros are left out."""
-        of = self._books.position_of
-        return {symbol: qty for symbol in SYMBOLS if (qty := of(BOOK, symbol))}
-
-    def foreign(self) -> dict[str, int]:
-        """Return family shares that are not this book's: the user's own, or another book's assignment."""
-        books = self._books
-        return {symbol: qty for symbol in SYMBOLS if (qty := books.position(symbol) - books.position_of(BOOK, symbol))}
-
     def holdings(self, now: datetime) -> FamilyHoldings:
         """Return book and broker; what is known to be somebody else's is not counted on either side."""
-        foreign, broker = self.foreign(), self._broker
+        fold, broker = self._fold, self._broker
+        foreign = fold.foreign()
         theirs = {symbol: broker.position(symbol) - foreign.get(symbol, 0) for symbol in SYMBOLS}
-        return FamilyHoldings(self.quantities(), theirs, self._fold.closed_in(now), self._fold.opens_sent_in(now))
+        return FamilyHoldings(fold.shares(), theirs, fold.closed_in(now), fold.opens_sent_in(now))
 
     def parents(self) -> tuple[Parent, ...]:
-        return tuple(parent for parent in self._gateway.parents() if parent.strategy == BOOK and not parent.is_done)
+        every = self._gateway.parents()
+        if not every:
+            return ()  # as in most minutes
+        return tuple(parent for parent in every if parent.strategy == BOOK and not parent.is_done)
 
     def working(self) -> tuple[FamilyWorking, ...]:
         """Return every intent at work with what is left of it."""
-        return tuple(_working(parent) for parent in self.parents())
+        parents = self.parents()
+        return tuple(map(_working, parents)) if parents else ()
 
     def standing(self, now: datetime, *, is_over: bool) -> Standing:
         """Return what the principles look at."""
-        parents = self.parents()
-        working = [_working(parent) for parent in parents]
+        fold, parents = self._fold, self.parents()
+        opening: frozenset[str] = frozenset()
+        if parents:
+            working = map(_working, parents)
+            opening = frozenset(item.symbol for item in working if item.is_opening and item.qty)
         return Standing(
             cash_u6=self._books.cash_u6,
-            quantities=self.quantities(),
-            opening=frozenset(item.symbol for item in working if item.is_opening and item.qty),
-            opens_sent=self._fold.opens_sent_in(now),
-            opens_filled=self._fold.opens_filled_in(now),
-            working=sum(parent.working is not None for parent in parents),
+            quantities=fold.shares(),
+            opening=opening,
+            opens_sent=fold.opens_sent_in(now),
+            opens_filled=fold.opens_filled_in(now),
+            working=sum([parent.working is not None for parent in parents]),
             is_over=is_over,
         )
 
@@ -121,7 +119,8 @@ class FamilyOrders:
 
     def is_leaving(self) -> bool:
         """Whether a holding has begun to leave: it goes on, whatever the signal says meanwhile."""
-        return any(trade.state is TradeState.EXITING and not trade.is_flat for trade in self._books.open_trades(BOOK))
+        trades = self._books.open_trades(BOOK)
+        return bool(trades) and any(trade.state is TradeState.EXITING and not trade.is_flat for trade in trades)
 
     def rejected_in_a_row(self, symbol: str) -> int:
         """Return how many of the symbol's last closing orders were rejected, counted back from the newest."""

@@ -45,8 +45,7 @@ class AllocationPolicy:
         probability = reading.probability
         if not reading.is_ready or probability is None:
             return trail.after(None, ready=False)
-        side = next((side for side in Side if strength(probability, side) >= self.settings.enter_1x_prob), None)
-        return trail.after(side, ready=True)
+        return trail.after(self._leaning(probability), ready=True)
 
     def decide(self, reading: Reading, family: FamilyView) -> Decision:
         """Return the target after this reading; family.trail counts the reading in."""
@@ -68,9 +67,16 @@ class AllocationPolicy:
             return Decision(held, Reason.OPEN_CAP_SESSION)
         return Decision(wanted, Reason.ALLOWED if wanted is not CASH else Reason.NEUTRAL)
 
+    def _leaning(self, probability: float) -> Side | None:
+        """Return the side that a probability speaks for strongly enough to enter it."""
+        enough = self.settings.enter_1x_prob
+        if strength(probability, Side.LONG) >= enough:
+            return Side.LONG
+        return Side.INVERSE if strength(probability, Side.INVERSE) >= enough else None
+
     def _enter(self, probability: float, family: FamilyView) -> Decision:
         settings = self.settings
-        side = next((side for side in Side if strength(probability, side) >= settings.enter_1x_prob), None)
+        side = self._leaning(probability)
         if side is None:
             return Decision(CASH, Reason.NEUTRAL)
         if family.trail.side is not side or family.trail.bars < settings.confirm_bars:

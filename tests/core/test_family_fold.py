@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from core.family import Side
+from core.family import BOOK, SYMBOLS, Side
+from core.family_fold import bar_of
 from core.ledger_kinds import Kind
 from core.vocabulary import FamilyTarget
 from tests.core.family_ledger import DAY, FamilyLedger, clock
@@ -199,3 +202,57 @@ def test_the_loss_limit_is_for_the_whole_session_and_for_that_one_alone(ledger: 
     ledger.close_session()
     ledger.open_session(TOMORROW)
     assert [*found, ledger.fold.lost_too_much] == [True, False]
+
+
+MOVES = st.lists(
+    st.tuples(st.sampled_from(("fill", "standing", "split", "cash")), st.sampled_from(SYMBOLS), st.integers(-40, 40)),
+    max_size=30,
+)
+
+
+@given(MOVES)
+def test_what_the_fold_keeps_of_the_books_is_what_they_say_now(moves: list[tuple[str, str, int]]) -> None:
+    ledger = FamilyLedger()
+    ledger.open_session()
+    for number, (what, symbol, qty) in enumerate(moves):
+        at = clock("10:00") + timedelta(minutes=number)
+        if what == "fill" and qty:
+            order = ledger.order(at, symbol, qty, "OPEN")
+            ledger.fill(at, order, symbol, qty, 50.0)
+        elif what == "standing" and qty:  # shares that are somebody else's
+            holding = {"symbol": symbol, "qty": qty, "mult": 1}
+            cash = ledger.books.cash_u6
+            ledger.write(Kind.RUN_STARTED, at, "", start_cash_u6=cash, holdings=[holding])
+        elif what == "split":
+            ledger.write(Kind.SPLIT, at, "", symbol=symbol, num=2, den=1)
+        else:
+            ledger.write(Kind.CASH_FLOW, at, "", type="INTEREST", amount_u6=1)
+        books, fold = ledger.books, ledger.fold
+        ours = {name: books.position_of(BOOK, name) for name in SYMBOLS}
+        assert list(fold.shares().items()) == [(name, held) for name, held in ours.items() if held]
+        assert fold.foreign() == {
+            name: other for name in SYMBOLS if (other := books.position(name) - books.position_of(BOOK, name))
+        }
+        most = max(abs(held) for held in ours.values())
+        first = next((name for name in SYMBOLS if most and abs(ours[name]) == most), "CASH")
+        assert fold.held() is FamilyTarget(first)
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 90)), max_size=20))
+def test_openings_of_a_bar_are_those_that_were_sent_and_filled_in_it(pairs: list[tuple[int, int]]) -> None:
+    ledger = FamilyLedger(1e9)
+    ledger.open_session()
+    sent: list[datetime] = []
+    filled: list[datetime] = []
+    for second, later in sorted(pairs):
+        at = clock("10:00") + timedelta(seconds=second)
+        after = at + timedelta(seconds=later)
+        order = ledger.order(at, "QQQ", 2, "OPEN")
+        ledger.fill(after, order, "QQQ", 1, 50.0)
+        ledger.fill(after + timedelta(minutes=1), order, "QQQ", 1, 50.0)  # of an opening the first fill counts
+        sent.append(bar_of(at))
+        filled.append(bar_of(after))
+    for second in range(0, 420, 15):
+        now = clock("10:00") + timedelta(seconds=second)
+        assert ledger.fold.opens_sent_in(now) == sent.count(bar_of(now))
+        assert ledger.fold.opens_filled_in(now) == filled.count(bar_of(now))
