@@ -8,7 +8,7 @@ twice in one step changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 from core.books import Books
 from core.ledger_kinds import BreakStatus, Kind
 from core.market import MarketSnapshot
-from core.ports import Account, Broker, BrokerOrder, OrderType
+from core.ports import Account, Broker, OrderType
 from core.reasons import Reason
 from core.rules import Cause, Note
 from core.settings import OrderSettings, StateSettings
@@ -95,20 +95,16 @@ class Reconciler:
 
     def reconcile(self, snapshot: MarketSnapshot, account: Account, working: Sequence[Child]) -> Reconciliation:
         """Compare once.  working: our orders that are not final, UNRESOLVED ones included."""
-        held, orders = self._of_broker(snapshot)
-        if not (held or orders or working or self._breaks or self._waiting) and self._books.is_flat:
-            cash = self._cash_difference(account, snapshot.time)
-            if cash is None:
-                return CLEAN
         triggers: list[tuple[str, Trigger]] = []
-        differences = {found.symbol: found for found in self._differences(snapshot, working, held, triggers)}
-        differences |= {found.symbol: found for found in self._foreign_orders(orders)}
+        differences = {found.symbol: found for found in self._differences(snapshot, working, triggers)}
         if not differences and not self._waiting:
             cash = self._cash_difference(account, snapshot.time)
             if cash is not None:
                 differences[CASH] = cash
         elif CASH in self._breaks:
             differences[CASH] = self._breaks[CASH].found  # money cannot be judged while holdings are in doubt
+        if not (differences or self._breaks or triggers or working):
+            return CLEAN
         notes: list[Note] = []
         for found in differences.values():
             self._open(found, notes, triggers)
@@ -119,30 +115,30 @@ class Reconciler:
 
     # ------------------------------------------------------------------------------------------------------ comparing
 
-    def _of_broker(self, snapshot: MarketSnapshot) -> tuple[Mapping[str, int], Sequence[BrokerOrder]]:
-        """Return what the broker says of its own accord, asked once a step: holdings and orders, in the session."""
-        if not snapshot.phase.market_open:
-            return {}, ()
-        return self._broker.positions(), tuple(self._broker.open_orders())
+    def _holdings(self, snapshot: MarketSnapshot, working: Sequence[Child]) -> list[tuple[str, int, int]]:
+        """Return what the books and the broker do not hold alike, as (symbol, ours, theirs): first of what we know, by
+        direct key, then, in the session, of all else that the broker has.
+        """
+        books, broker = self._books.positions(), self._broker
+        known: Collection[str] = books
+        if working:
+            known = sorted({*books, *(leg.symbol for child in working for leg in child.request.legs)})
+        differing: list[tuple[str, int, int]] = []
+        for symbol in known:
+            ours, theirs = books.get(symbol, 0), broker.position(symbol)
+            if ours != theirs:
+                differing.append((symbol, ours, theirs))
+        if snapshot.phase.market_open and (held := broker.positions()):
+            differing += sorted((symbol, 0, qty) for symbol, qty in held.items() if symbol not in known and qty)
+        return differing
 
     def _differences(
-        self,
-        snapshot: MarketSnapshot,
-        working: Sequence[Child],
-        held: Mapping[str, int],
-        triggers: list[tuple[str, Trigger]],
+        self, snapshot: MarketSnapshot, working: Sequence[Child], triggers: list[tuple[str, Trigger]]
     ) -> list[_Difference]:
-        """Compare our own list by direct key, and look at what else the broker holds."""
         books = self._books
-        known = set(books.positions()) | {leg.symbol for child in working for leg in child.request.legs}
-        differing = {symbol: (books.position(symbol), self._broker.position(symbol)) for symbol in sorted(known)}
-        foreign = {symbol: (0, qty) for symbol, qty in held.items() if symbol not in known}
-        differing |= dict(sorted(foreign.items()))
         found: list[_Difference] = []
         waiting: dict[str, datetime] = {}
-        for symbol, (ours, theirs) in differing.items():
-            if ours == theirs:
-                continue
+        for symbol, ours, theirs in self._holdings(snapshot, working):
             if self._has_expired(symbol, theirs, snapshot):
                 triggers.extend(
                     (trade, Trigger.EXPIRED)
@@ -160,6 +156,8 @@ class Reconciler:
                     continue
             found.append(self._judge(symbol, ours, theirs, doubted))
         self._waiting = waiting
+        if snapshot.phase.market_open:
+            found += self._foreign_orders()
         return found
 
     def _judge(self, symbol: str, ours: int, theirs: int, doubted: tuple[str, ...]) -> _Difference:
@@ -175,13 +173,11 @@ class Reconciler:
             return _Difference(symbol, Reason.BREAK_QTY, ours, theirs, Trigger.LEG_GONE if alone else Trigger.BREAK)
         return _Difference(symbol, Reason.BREAK_QTY, ours, theirs)
 
-    def _foreign_orders(self, orders: Sequence[BrokerOrder]) -> list[_Difference]:
+    def _foreign_orders(self) -> list[_Difference]:
         """Orders at work that carry none of our ids: left alone, and nothing is opened beside them."""
-        return [
-            _Difference(f"{FOREIGN_ORDER}{order.order}", Reason.BREAK_FOREIGN, 0, 0)
-            for order in sorted(orders, key=lambda item: item.order)
-            if order.order not in self._books.order_records.orders
-        ]
+        ours = self._books.order_records.orders
+        orders = [order.order for order in self._broker.open_orders() if order.order not in ours]
+        return [_Difference(f"{FOREIGN_ORDER}{order}", Reason.BREAK_FOREIGN, 0, 0) for order in sorted(orders)]
 
     def _has_expired(self, symbol: str, theirs: int, snapshot: MarketSnapshot) -> bool:
         """An expired contract leaves the broker before its settlement is folded: that is no difference."""

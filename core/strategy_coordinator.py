@@ -232,7 +232,8 @@ class StrategyCoordinator:
         self._session = session
         self._today = tuple(_today(strategy, session) for strategy in self._strategies)
         parts.gateway.open_session()
-        self._note_components(parts.initializer.session_opened(now), now)
+        if changed := parts.initializer.session_opened(now):
+            self._note_components(changed, now)
         parts.recorder.open_session(session, now)
         return session
 
@@ -245,11 +246,10 @@ class StrategyCoordinator:
         parts.settlement.fold(now)
         if parts.family is not None:
             parts.family.fold(now)
-        self._note_components(parts.initializer.retry(now), now)
+        if changed := parts.initializer.retry(now):
+            self._note_components(changed, now)
 
     def _note_components(self, changed: Sequence[str], now: datetime) -> None:
-        if not changed:
-            return
         reports = {line.name: line for line in self._parts.initializer.report()}
         for name in changed:
             self._parts.recorder.component(reports[name], now)
