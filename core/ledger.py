@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
+from core.eastern import utc_text
 from core.errors import LedgerError
 from core.ledger_kinds import Form, Kind, plain
 from core.reasons import Reason
@@ -81,6 +82,7 @@ class Ledger:
         self._head = GENESIS
         self._seq = 0
         self._time = datetime.min
+        self._time_text = ""
         self._retry_at = datetime.min
         self._failure: str | None = None
         self._sealed = False
@@ -121,7 +123,8 @@ class Ledger:
 
     def go_on(self, head: str, seq: int, time: datetime, counts: Mapping[str, int]) -> None:
         """Continue a ledger of an earlier process behind its last intact line."""
-        self._head, self._seq, self._time = head, seq, time
+        self._head, self._seq = head, seq
+        self._time, self._time_text = time, utc_text(time)
         self._tail_since = seq
         self._counts = dict(counts)
 
@@ -136,17 +139,20 @@ class Ledger:
         form = self._forms.get((kind, *fields))
         if form is None:
             form = self._forms[(kind, *fields)] = Form(kind, fields)
+        time_text = self._time_text
         if now < self._time:
             if kind not in REPORTS:
                 raise LedgerError(f"{kind}.time = {now}: expected not before the line above ({self._time}).")
             now = self._time
-        text = form.line(book, self._seq, now, self._head, fields)
+        elif now > self._time:
+            time_text = utc_text(now)
+        text = form.line(book, self._seq, time_text, self._head, fields)
         kept = self._keeps(kind, book, fields)
         self._fold(kind, book, fields, now)
         digest = hashlib.sha256(text.encode("ascii")).hexdigest()
         if kept is not None:
             self._tail.append(kept)
-        self._head, self._time = digest, now
+        self._head, self._time, self._time_text = digest, now, time_text
         self._seq += 1
         self._counts[kind] = self._counts.get(kind, 0) + 1
         self._sink.write(f'{text[:-1]},"hash":"{digest}"}}')

@@ -32,21 +32,25 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
-    """What a type expects, in words, and what gives a value's JSON text or raises Refused."""
+    """What a type expects, in words, and what gives a value's JSON text.
+
+    write raises Refused for what it does not accept, TypeError where a value cannot even be looked up.
+    """
 
     expected: str
     write: Write
 
 
+class _Members(dict[str, str]):
+    """Value -> JSON text of the members of an enum; a member is found by its value, which it equals."""
+
+    def __missing__(self, value: str) -> NoReturn:
+        raise Refused(value)
+
+
 def enum_type(name: str, values: Iterable[str]) -> FieldType:
     """Return the type of an enum; members and their values are accepted alike."""
-    texts = {value: quote(value) for value in values}
-
-    def write(value: Any) -> str:
-        found = texts.get(value) if isinstance(value, str) else None
-        return _refuse(value) if found is None else found
-
-    return FieldType(f"a member of {name}", write)
+    return FieldType(f"a member of {name}", _Members({value: quote(value) for value in values}).__getitem__)
 
 
 def field_type(name: str) -> FieldType:
@@ -89,6 +93,8 @@ def _text(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
+    if type(value) is str and value:
+        return quote(value)
     return _text(value) if value else _refuse(value)
 
 
@@ -105,7 +111,7 @@ def _flag(value: Any) -> str:
 
 
 def _date(value: Any) -> str:
-    if not isinstance(value, date) or isinstance(value, datetime):
+    if type(value) is not date:
         _refuse(value)
     return f'"{value.isoformat()}"'
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from json.encoder import encode_basestring_ascii as quote
 from types import MappingProxyType
@@ -228,9 +227,9 @@ _HEAD: Final[Mapping[str, Write]] = {
     "book": field_type("text").write,
     "prev_hash": str,
     "seq": str,
-    "time": field_type("time").write,
+    "time": str,
 }
-"""What stands in every line besides kind and version; hash and number are the ledger's own."""
+"""What stands in every line besides kind and version; all but the book are the ledger's own words."""
 
 
 class Form:
@@ -249,23 +248,23 @@ class Form:
             raise LedgerError(f"{kind}: {', '.join(missing)} missing.")
         self._kind = kind
         writes = {**_HEAD, **{name: schema[name].write for name in given}}
-        fixed = {"kind": quote(kind), "v": str(VERSION), "prev_hash": '"%s"'}
+        fixed = {"kind": quote(kind), "v": str(VERSION), "prev_hash": '"%s"', "time": '"%s"'}
         keys = sorted({*writes, *fixed})
         self._template = f"{{{','.join([f'{quote(key)}:' + fixed.get(key, '%s') for key in keys])}}}"
         self._columns = [(key, writes[key]) for key in keys if key in writes]
         self._agree = _AGREEMENTS.get(kind)
 
-    def line(self, book: str, seq: int, now: datetime, prev_hash: str, fields: Mapping[str, Any]) -> str:
-        """Return the line: dates and times as text, enum members as their values.
+    def line(self, book: str, seq: int, time: str, prev_hash: str, fields: Mapping[str, Any]) -> str:
+        """Return the line: dates and times as text, enum members as their values.  time is in UTC already.
 
         Raises LedgerError naming kind, field, value and what was expected.
         """
-        record = {"book": book, "seq": seq, "time": now, "prev_hash": prev_hash, **fields}
+        record = {"book": book, "seq": seq, "time": time, "prev_hash": prev_hash, **fields}
         try:
             text = self._template % tuple([write(record[name]) for name, write in self._columns])
-        except Refused:
+        except (Refused, TypeError):
             self.check(fields)
-            raise  # what every line holds; its types are those of the ledger's own calls
+            raise
         if self._agree is not None and (sentence := self._agree(fields)):
             raise LedgerError(f"{self._kind}: {sentence}")
         return text
@@ -276,7 +275,8 @@ class Form:
         for name, value in fields.items():
             try:
                 texts[name] = schema[name].write(value)
-            except Refused as refused:
+            except (Refused, TypeError) as error:
+                refused = error if isinstance(error, Refused) else Refused(value)
                 raise LedgerError(
                     f"{self._kind}.{name}{refused.path} = {refused.value!r}: "
                     f"expected {refused.expected or schema[name].expected}."

@@ -48,10 +48,11 @@ class ChunkedSink:
 
     def write(self, line: str) -> None:
         """Take one line without its line end; it is in memory until the next flush."""
-        if self._lines and self._bytes + len(line) + 1 > CHUNK_BYTES:
+        size = len(line) + 1
+        if self._bytes + size > CHUNK_BYTES:
             self.open_chunk()
         self._lines.append(line)
-        self._bytes += len(line) + 1
+        self._bytes += size
         self._is_saved = self._is_durable = False
 
     def open_chunk(self) -> None:
