@@ -25,6 +25,9 @@ _MAX_COMMENT: Final = 1 << 16
 _LARGE: Final = 0xFFFFFFFF  # "see the zip64 field": some of LEAN's writers say that of every entry
 _MANY: Final = 0xFFFF
 _ZIP64_FIELD: Final = 1
+# A further field that our generator writes beside an entry: CRC of the content, rows, times of the first and last row.
+_NOTE_FIELD: Final = 0x4B42
+_NOTE: Final = struct.Struct("<4L")
 _STORED: Final = 0
 _DEFLATED: Final = 8
 
@@ -86,6 +89,31 @@ class Archive:
             raise self._broken(f"damaged content in {name}")
         return text
 
+    def row_note(self, name: str) -> tuple[int, int, int] | None:
+        """Return rows, first and last time (ms of day) of an entry whose archive tells them, without unpacking it.
+
+        The note carries the checksum of the content that it describes, so one that outlived its content is not one.
+        """
+        entry = self.entries.get(name)
+        if entry is None or not entry.extra_size:
+            return None
+        position = self._further_field(entry, _NOTE_FIELD, _NOTE.size)
+        if position < 0:
+            return None
+        crc, rows, first, last = _NOTE.unpack_from(self._directory, position)
+        return (rows, first, last) if crc == entry.crc and rows else None
+
+    def _further_field(self, entry: Entry, wanted: int, least: int = 0) -> int:
+        """Return where the content of a further field of an entry lies in the directory, -1 where there is none."""
+        position, end = entry.extra, entry.extra + entry.extra_size
+        while position + _LENGTHS.size <= end:
+            kind, size = _LENGTHS.unpack_from(self._directory, position)
+            position += _LENGTHS.size
+            if kind == wanted and size >= least:
+                return position
+            position += size
+        return -1
+
     def _read_entries(self) -> dict[str, Entry]:
         data = self._data
         at = data.rfind(b"PK\x05\x06", max(0, len(data) - _MAX_COMMENT - _END.size))
@@ -114,16 +142,12 @@ class Archive:
 
     def _enlarged(self, entry: Entry) -> Entry:
         """Return the entry with the numbers of its zip64 field; raises struct.error when that is missing."""
-        position, end = entry.extra, entry.extra + entry.extra_size
-        while position < end:
-            kind, size = _LENGTHS.unpack_from(self._directory, position)
-            position += _LENGTHS.size
-            if kind == _ZIP64_FIELD:
-                wanted = [name for name in ("size", "packed_size", "offset") if getattr(entry, name) == _LARGE]
-                numbers = struct.unpack_from(f"<{len(wanted)}Q", self._directory, position)
-                return entry._replace(**dict(zip(wanted, numbers, strict=True)))
-            position += size
-        raise struct.error("no zip64 field")
+        position = self._further_field(entry, _ZIP64_FIELD)
+        if position < 0:
+            raise struct.error("no zip64 field")
+        wanted = [name for name in ("size", "packed_size", "offset") if getattr(entry, name) == _LARGE]
+        numbers = struct.unpack_from(f"<{len(wanted)}Q", self._directory, position)
+        return entry._replace(**dict(zip(wanted, numbers, strict=True)))
 
     def _broken(self, found: str) -> DataError:
         return DataError(f"{self.name}: found {found}, expected a zip file. Write the file again, or delete it.")

@@ -1,8 +1,9 @@
 """Text of LEAN's minute and daily files to columns.
 
-Files of scaled prices hold whole numbers only; those are read eight digits at a time with integer arithmetic on whole
-arrays (a hundred thousand rows in a few hundredths of a second).  Everything else - index files with decimals, rows
-with odd numbers - takes the plain road, which also knows how to say what is wrong with a row.
+Numbers of at most eight digits, all that usual files hold, are read with integer arithmetic on whole arrays (a hundred
+thousand rows in a few hundredths of a second); decimals of an index are such a number divided by a power of ten, which
+gives the same double as reading the text does.  Everything else - rows with odd numbers - takes the plain road, which
+also knows how to say what is wrong with a row.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from engine.columns import (
     Ints,
     OpenInterestColumns,
     QuoteColumns,
+    RowSpan,
     TradeColumns,
 )
 
@@ -35,6 +37,7 @@ _INTEREST_FIELDS: Final = "milliseconds,open interest"
 _DAILY_FIELDS: Final = "yyyymmdd hh:mm,open,high,low,close,volume"
 
 _COMMA: Final = ord(",")
+_POINT: Final = ord(".")
 _NEWLINE: Final = ord("\n")
 _PAD: Final = b"0" * 16  # so that the first number has bytes before it
 _CHUNK: Final = 1 << 15  # numbers per pass; keeps the scratch arrays in the processor's cache
@@ -44,7 +47,9 @@ _LOW_NIBBLES: Final = np.array(
 _EVEN_BYTES: Final = np.uint64(0x00FF00FF00FF00FF)
 _EVEN_PAIRS: Final = np.uint64(0x0000FFFF0000FFFF)
 
-Numbers: TypeAlias = npt.NDArray[Any]  # int32 from the fast road, float64 from the plain one
+_POWERS: Final = 10.0 ** np.arange(9)
+
+Numbers: TypeAlias = npt.NDArray[Any]  # int32 where there are no decimals, float64 otherwise
 
 
 def quote_columns(texts: Sequence[bytes], names: Sequence[str], shift: int) -> list[QuoteColumns]:
@@ -102,23 +107,24 @@ def _ordinal(text: str) -> int:
     return date(int(text[:4]), int(text[4:6]), int(text[6:8])).toordinal()
 
 
-def row_count(text: bytes) -> int:
-    """Return the number of rows without reading a number."""
-    return text.count(b"\n") + (1 if text and not text.endswith(b"\n") else 0)
-
-
-def minute_span(text: bytes, name: str, shift: int) -> tuple[int, int] | None:
-    """Return first and last end minute from the first number of the first and the last row."""
+def row_span(text: bytes, name: str, shift: int) -> RowSpan | None:
+    """Return the number of rows, and the first number of the first and the last row as end minutes."""
     body = text.rstrip()
     if not body:
         return None
+    rows = body.count(b"\n") + 1
     last = body.rfind(b"\n") + 1
     found: list[int] = []
-    for number, line in ((1, body[: body.find(b",")]), (row_count(body), body[last : body.find(b",", last)])):
+    for number, line in ((1, body[: body.find(b",")]), (rows, body[last : body.find(b",", last)])):
         if not line.isdigit():
             raise _bad_row(name, number, line.decode(errors="replace"), "milliseconds since midnight first")
-        found.append(int(line) // _MS_PER_MINUTE + 1 + shift)
-    return found[0], found[1]
+        found.append(int(line))
+    return noted_span(rows, found[0], found[1], shift)
+
+
+def noted_span(rows: int, first_ms: int, last_ms: int, shift: int) -> RowSpan:
+    """Return the span of rows that begin at two times of day; shift turns minutes into New York minutes."""
+    return RowSpan(rows, first_ms // _MS_PER_MINUTE + 1 + shift, last_ms // _MS_PER_MINUTE + 1 + shift)
 
 
 # -- rows of many texts as one table ----------------------------------------------------------------------------------
@@ -130,7 +136,7 @@ class _Table:
     def __init__(self, texts: Sequence[bytes], names: Sequence[str], least: int, most: int, fields: str) -> None:
         self.names = names
         texts = [_with_plain_line_ends(text) for text in texts]
-        rows = _whole_numbers(texts, least, most)
+        rows = _short_numbers(texts, least, most)
         if not any(texts):
             rows, counts = np.empty((0, most)), [0] * len(texts)
         elif rows is None:
@@ -171,8 +177,8 @@ def _with_plain_line_ends(text: bytes) -> bytes:
     return text if text.endswith(b"\n") or not text else text + b"\n"
 
 
-def _whole_numbers(texts: Sequence[bytes], least: int, most: int) -> Numbers | None:
-    """Return all rows as int32, or None when the texts are anything but whole numbers of at most 8 digits."""
+def _short_numbers(texts: Sequence[bytes], least: int, most: int) -> Numbers | None:
+    """Return all rows, or None when the texts are anything but numbers of at most 8 digits."""
     first = next((text for text in texts if text), None)
     if first is None:
         return None
@@ -184,9 +190,19 @@ def _whole_numbers(texts: Sequence[bytes], least: int, most: int) -> Numbers | N
     if int(characters.max()) > ord("9"):
         return None
     ends = np.flatnonzero(characters < ord("0"))
+    separators = characters[ends]
+    points = separators == _POINT
+    decimals: npt.NDArray[np.intp] | None = None
+    if points.any():
+        found = _without_points(ends, points)
+        if found is None:
+            return None
+        ends, decimals = found
+        separators = separators[~points]
+        data = data.replace(b".", b"")
     if len(ends) % width:
         return None
-    separators = characters[ends].reshape(-1, width)
+    separators = separators.reshape(-1, width)
     if not ((separators[:, -1] == _NEWLINE).all() and (separators[:, :-1] == _COMMA).all()):
         return None
     stamps = ends[::width].copy()
@@ -197,10 +213,34 @@ def _whole_numbers(texts: Sequence[bytes], least: int, most: int) -> Numbers | N
     numbers = _integers(data, ends)
     if numbers is None:
         return None
-    rows = numbers.reshape(-1, width)
+    rows: Numbers = numbers.reshape(-1, width)
+    if decimals is not None:
+        rows = rows / _POWERS[decimals].reshape(-1, width)
     if width < most:
-        rows = np.hstack([rows, np.zeros((len(rows), most - width), np.int32)])
+        rows = np.hstack([rows, np.zeros((len(rows), most - width), rows.dtype)])
     return rows
+
+
+def _without_points(
+    ends: npt.NDArray[np.intp], points: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]] | None:
+    """Return where numbers end once decimal points are taken out, and how many decimals each has.
+
+    ends: positions of separators and points, points: which of them are points.  None when a number is not one digit at
+    least before and after one point.
+    """
+    passed = np.cumsum(points)
+    kept = ~points
+    owner = (np.arange(len(ends)) - passed)[points] + 1  # the number that each point belongs to
+    before = ends[points]
+    after = ends[np.flatnonzero(points) + 1] - before - 1  # a point is never last: a text ends with a line end
+    preceding = ends[np.flatnonzero(points) - 1]
+    preceding[np.flatnonzero(points) == 0] = len(_PAD) - 1
+    if (after < 1).any() or (before - preceding < 2).any() or (np.diff(owner) < 1).any() or int(after.max()) > 8:
+        return None
+    decimals = np.zeros(int(kept.sum()), np.intp)
+    decimals[owner] = after
+    return ends[kept] - passed[kept], decimals
 
 
 def _integers(data: bytes, ends: npt.NDArray[np.intp]) -> npt.NDArray[np.int32] | None:

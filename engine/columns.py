@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,12 @@ class MinuteColumns:
         if low == 0 and high == len(self.end_minute):
             return self
         return type(self)(self.end_minute[low:high], self.values[low:high])
+
+    @property
+    def span(self) -> RowSpan | None:
+        """Return how many bars there are and when, None without any."""
+        count = len(self.end_minute)
+        return RowSpan(count, self._first, self.last_minute) if count else None
 
     @property
     def first_minute(self) -> int:
@@ -247,6 +253,14 @@ class DailyColumns:
         return self.values[:, 4]
 
 
+class RowSpan(NamedTuple):
+    """How many rows a contract has, and the end minutes of the first and the last."""
+
+    rows: int
+    first: int
+    last: int
+
+
 class OptionDay(Protocol):
     """All contracts of one option root on one day.  Nothing is parsed until it is asked for."""
 
@@ -277,14 +291,8 @@ class OptionDay(Protocol):
         """Whether there may be trades or open interest: most folders hold quotes only."""
         ...
 
-    def row_count(self, symbol: Symbol) -> int:
-        """Return how many quote rows the contract has, without parsing numbers."""
-        ...
-
-    def row_counts(self, symbols: Sequence[Symbol]) -> list[int]: ...
-
-    def minute_span(self, symbol: Symbol) -> tuple[int, int] | None:
-        """Return first and last end minute of the contract's quotes without parsing the rest, None without quotes."""
+    def row_span(self, symbol: Symbol) -> RowSpan | None:
+        """Return where the contract's quotes lie, reading as little as possible; None without quotes."""
         ...
 
 

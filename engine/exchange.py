@@ -5,19 +5,20 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from engine.clock import EngineClock, Zone, zone
-from engine.hours import ExchangeHours
+from engine.hours import ExchangeHours, minutes_to_new_york
 
 
 class ExchangeClock:
     """Regular hours in UTC; naive UTC datetimes in and out, `local` values are exchange time."""
 
-    __slots__ = ("_closes", "_hours", "_zone", "time_zone")
+    __slots__ = ("_closes", "_hours", "_midnights", "_zone", "time_zone")
 
     def __init__(self, hours: ExchangeHours) -> None:
         self._hours = hours
         self.time_zone = hours.time_zone.key
         self._zone: Zone = zone(self.time_zone)
         self._closes: dict[date, datetime] = {}
+        self._midnights: dict[int, datetime] = {}
 
     @property
     def zone(self) -> Zone:
@@ -28,6 +29,14 @@ class ExchangeClock:
 
     def utc(self, local: datetime) -> datetime:
         return self._zone.utc(local)
+
+    def new_york_midnight(self, ordinal: int) -> datetime:
+        """Return the local time at which a New York day begins, counted back from its session: data's minute 0."""
+        found = self._midnights.get(ordinal)
+        if found is None:
+            shift = minutes_to_new_york(self._hours.time_zone, date.fromordinal(ordinal))
+            found = self._midnights[ordinal] = datetime.fromordinal(ordinal) - timedelta(minutes=shift)
+        return found
 
     def is_open(self, utc: datetime) -> bool:
         return self._hours.is_open(self._zone.local(utc))

@@ -51,7 +51,7 @@ class Subscription:
 class Stream:
     """One equity or index on one day."""
 
-    __slots__ = ("first_quote", "first_trade", "quotes", "security", "session", "subscription", "trades")
+    __slots__ = ("bar_period", "first_quote", "first_trade", "quotes", "security", "session", "subscription", "trades")
 
     def __init__(self, security: Security, subscription: Subscription, session: Session) -> None:
         self.security = security
@@ -62,12 +62,8 @@ class Stream:
         # First minute that has a bar, real or repeated; NEVER without one.
         self.first_trade = NEVER
         self.first_quote = NEVER
-
-    @property
-    def bar_period(self) -> timedelta:
-        if self.subscription.resolution is Resolution.DAILY:
-            return timedelta(minutes=self.session.close_minute - self.session.open_minute)
-        return timedelta(minutes=1)
+        daily = subscription.resolution is Resolution.DAILY
+        self.bar_period = timedelta(minutes=session.close_minute - session.open_minute if daily else 1)
 
 
 class OptionGroup:
@@ -146,8 +142,8 @@ class OptionGroup:
         """Return the first and last minute at which any member has a quote."""
         if self._span is None:
             day = self.day
-            spans = [] if day is None else [day.minute_span(member.symbol) for member in self.members]
-            known = [span for span in spans if span is not None]
+            spans = [] if day is None else [day.row_span(member.symbol) for member in self.members]
+            known = [(span.first, span.last) for span in spans if span is not None]
             known += [(columns.first_minute, columns.last_minute) for columns in self.trades().values()]
             first = min((span[0] for span in known), default=NEVER)
             self._span = (first, max((span[1] for span in known), default=-1))
@@ -456,11 +452,11 @@ def _mark_options(group: OptionGroup, present: Present, ordinal: int) -> int:
     unknown = slice(opened, close + 1)
     if group.fill_forward:
         for member in group.members:
-            span = None if day is None else day.minute_span(member.symbol)
+            span = None if day is None else day.row_span(member.symbol)
             if member.subscription.quotes_since < ordinal:
                 present[unknown] = True
             elif span is not None:
-                present[max(span[0], opened) : close + 1] = True
+                present[max(span.first, opened) : close + 1] = True
             note_first_bars(group, member.subscription, member.symbol)
         return points_of_group(group, close)
     if day is None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from math import isnan
 from typing import TYPE_CHECKING, Final
 
+from engine.clock import MINUTE_OFFSETS
 from engine.columns import QuoteColumns, TradeColumns
 from engine.enums import DelistingType, MarketDataType, SplitType
 
@@ -75,7 +76,10 @@ class TradeBar(BaseData):
         period: timedelta = ONE_MINUTE,
         is_fill_forward: bool = False,
     ) -> None:
-        super().__init__(symbol, time, time + period, is_fill_forward)
+        self.symbol = symbol
+        self.time = time
+        self.end_time = time + period
+        self.is_fill_forward = is_fill_forward
         self.open = open_price
         self.high = high
         self.low = low
@@ -108,7 +112,10 @@ class QuoteBar(BaseData):
         period: timedelta = ONE_MINUTE,
         is_fill_forward: bool = False,
     ) -> None:
-        super().__init__(symbol, time, time + period, is_fill_forward)
+        self.symbol = symbol
+        self.time = time
+        self.end_time = time + period
+        self.is_fill_forward = is_fill_forward
         self.bid = bid
         self.ask = ask
         self.last_bid_size = last_bid_size
@@ -195,8 +202,8 @@ def trade_bar(
     """Return row `row` as a bar; with repeat_minute, the fill-forward copy of it that ends at that minute."""
     open_price, high, low, close, volume = columns.values[row].tolist()
     repeated = repeat_minute >= 0
-    minute = repeat_minute if repeated else int(columns.end_minute[row])
-    start = _exchange_time(security, ordinal, minute) - period
+    minute = repeat_minute if repeated else columns.end_minute.item(row)
+    start = security.clock.new_york_midnight(ordinal) + MINUTE_OFFSETS[minute] - period
     # LEAN keeps the prices of a repeated bar and only clears its volume.
     return TradeBar(start, security.symbol, open_price, high, low, close, 0.0 if repeated else volume, period, repeated)
 
@@ -215,8 +222,8 @@ def quote_bar(security: Security, columns: QuoteColumns, row: int, ordinal: int,
             ask = ask or _side(older, 5)
             earlier -= 1
     repeated = repeat_minute >= 0
-    minute = repeat_minute if repeated else int(columns.end_minute[row])
-    start = _exchange_time(security, ordinal, minute) - ONE_MINUTE
+    minute = repeat_minute if repeated else columns.end_minute.item(row)
+    start = security.clock.new_york_midnight(ordinal) + MINUTE_OFFSETS[minute] - ONE_MINUTE
     return QuoteBar(start, security.symbol, bid, bid_size, ask, ask_size, ONE_MINUTE, repeated)
 
 
@@ -228,9 +235,3 @@ def middle(bid: float, ask: float) -> float:
 def _side(values: list[float], first: int) -> Bar | None:
     close = values[first + 3]
     return None if isnan(close) else Bar(values[first], values[first + 1], values[first + 2], close)
-
-
-def _exchange_time(security: Security, ordinal: int, new_york_minute: int) -> datetime:
-    """Return a New York minute as exchange time."""
-    shift = security.hours_shift(ordinal)
-    return datetime.fromordinal(ordinal) + timedelta(minutes=new_york_minute - shift)

@@ -24,6 +24,7 @@ from engine.columns import (
     OpenInterestColumns,
     OptionDay,
     QuoteColumns,
+    RowSpan,
     SymbolProperties,
     TradeColumns,
     UnderlyingBar,
@@ -147,16 +148,9 @@ class MemoryOptionDay:
     def quotes_many(self, symbols: Iterable[Symbol]) -> dict[Symbol, QuoteColumns]:
         return {symbol: self.quotes[symbol] for symbol in symbols if symbol in self.quotes}
 
-    def row_count(self, symbol: Symbol) -> int:
+    def row_span(self, symbol: Symbol) -> RowSpan | None:
         found = self.quotes.get(symbol)
-        return 0 if found is None else len(found)
-
-    def row_counts(self, symbols: Sequence[Symbol]) -> list[int]:
-        return [self.row_count(symbol) for symbol in symbols]
-
-    def minute_span(self, symbol: Symbol) -> tuple[int, int] | None:
-        found = self.quotes.get(symbol)
-        return None if found is None or not len(found) else (found.first_minute, found.last_minute)
+        return None if found is None else found.span
 
 
 class MemorySource:

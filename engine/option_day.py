@@ -8,7 +8,7 @@ from typing import Final
 
 from engine import bars
 from engine.archive import Archive
-from engine.columns import DataError, OpenInterestColumns, QuoteColumns, TradeColumns
+from engine.columns import DataError, OpenInterestColumns, QuoteColumns, RowSpan, TradeColumns
 from engine.enums import OptionRight
 from engine.symbols import Symbol, option_on
 
@@ -91,24 +91,17 @@ class FolderOptionDay:
             self._has_more = self._archives["trade"] is not None or self._interest_archive() is not None
         return self._has_more
 
-    def row_count(self, symbol: Symbol) -> int:
+    def row_span(self, symbol: Symbol) -> RowSpan | None:
+        """Return the span that the archive notes of the entry; else it is unpacked, and its lines are counted."""
         if symbol in self._quotes:
             columns = self._quotes[symbol]
-            return 0 if columns is None else len(columns)
+            return None if columns is None else columns.span
+        archive = self._archives["quote"]
+        noted = None if archive is None else archive.row_note(self._entry_name(symbol, "quote"))
+        if noted is not None:
+            return bars.noted_span(*noted, self._shift)
         text = self._quote_text(symbol)
-        return 0 if text is None else bars.row_count(text)
-
-    def row_counts(self, symbols: Sequence[Symbol]) -> list[int]:
-        return [self.row_count(symbol) for symbol in symbols]
-
-    def minute_span(self, symbol: Symbol) -> tuple[int, int] | None:
-        if symbol in self._quotes:
-            columns = self._quotes[symbol]
-            return None if columns is None or not len(columns) else (columns.first_minute, columns.last_minute)
-        text = self._quote_text(symbol)
-        if text is None:
-            return None
-        return bars.minute_span(text, self._place(symbol, "quote"), self._shift)
+        return None if text is None else bars.row_span(text, self._place(symbol, "quote"), self._shift)
 
     # -- entries ------------------------------------------------------------------------------------------------------
 

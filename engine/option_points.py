@@ -26,34 +26,34 @@ def points_of_group(group: OptionGroup, last: int) -> int:
     """Return the points of a day's slices up to a minute, which is included."""
     day, session = group.day, group.session
     opened, close = session.open_minute + 1, min(last, session.close_minute)
-    is_whole_day = close == session.close_minute
     points = 0
-    whole: list[Symbol] = []
     for member in group.members:
         first = max(opened, first_minute_of(member, group.ordinal))
         if group.fill_forward:
             points += _filled(group, member, first, close)
-        elif day is not None and is_whole_day and first == opened and _is_inside(day, member.symbol, first, close):
-            whole.append(member.symbol)  # counted without being parsed
         elif day is not None:
-            quotes = day.quote(member.symbol)
-            points += 0 if quotes is None else len(quotes.between(first, close))
+            points += _quotes_between(day, member.symbol, first, close)
         if day is not None and day.has_more:
             points += _more(group, day, member, first, close)
-    return points + (sum(day.row_counts(whole)) if day is not None and whole else 0)
+    return points
 
 
-def _is_inside(day: OptionDay, symbol: Symbol, first: int, close: int) -> bool:
-    """Whether all quotes of a contract lie within the session; real files go on after it."""
-    span = day.minute_span(symbol)
-    return span is None or (first <= span[0] and span[1] <= close)
+def _quotes_between(day: OptionDay, symbol: Symbol, first: int, close: int) -> int:
+    """Return a contract's quotes in [first, close]; parsed only when some lie outside, as in real files."""
+    span = day.row_span(symbol)
+    if span is None:
+        return 0
+    if first <= span.first and span.last <= close:
+        return span.rows
+    quotes = day.quote(symbol)
+    return 0 if quotes is None else len(quotes.between(first, close))
 
 
 def _filled(group: OptionGroup, member: Security, first: int, close: int) -> int:
     started = _started(group, member.subscription.quotes_since)
     if not started:
-        span = None if group.day is None else group.day.minute_span(member.symbol)
-        first = max(span[0], first) if span is not None else close + 1
+        span = None if group.day is None else group.day.row_span(member.symbol)
+        first = max(span.first, first) if span is not None else close + 1
     return max(close + 1 - first, 0)
 
 
@@ -84,7 +84,7 @@ def note_first_bars(group: OptionGroup, subscription: Subscription, symbol: Symb
     day = group.day
     if day is None:
         return
-    if subscription.quotes_since > group.ordinal and day.minute_span(symbol) is not None:
+    if subscription.quotes_since > group.ordinal and day.row_span(symbol) is not None:
         subscription.quotes_since = group.ordinal
     if day.has_more and subscription.trades_since > group.ordinal:
         trades = day.trade(symbol)

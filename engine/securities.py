@@ -18,7 +18,6 @@ from engine.clock import MINUTES_PER_DAY, NEW_YORK, EngineClock, zone
 from engine.columns import Floats, QuoteColumns, SymbolProperties, TradeColumns
 from engine.enums import DataNormalizationMode, Resolution, SecurityType
 from engine.exchange import ExchangeClock, SecurityExchange
-from engine.hours import minutes_to_new_york
 from engine.models.security_margin import SecurityMarginModel
 from engine.models.views import BuyingPowerModel, FeeModel, PriceBar, QuoteView
 
@@ -306,10 +305,6 @@ class Security:
         bid = None if isnan(values[3]) else PriceBar(values[0], values[1], values[2], values[3], start, end)
         ask = None if isnan(values[8]) else PriceBar(values[5], values[6], values[7], values[8], start, end)
         return QuoteView(bid, ask, start, end)
-
-    def hours_shift(self, ordinal: int) -> int:
-        """Return the minutes from exchange time to New York time on a day."""
-        return minutes_to_new_york(self.hours.time_zone, date.fromordinal(ordinal))
 
     @property
     def last_data_end(self) -> datetime | None:

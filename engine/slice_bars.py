@@ -101,8 +101,7 @@ def trade_of_stream(stream: Stream, ordinal: int, minute: int) -> TradeBar | Non
     columns = stream.trades
     row = -1 if columns is None else columns.row_at(minute)
     if columns is not None and row >= 0:
-        period = stream.bar_period
-        return trade_bar(stream.security, columns, row, ordinal, period=period)
+        return trade_bar(stream.security, columns, row, ordinal, -1, stream.bar_period)
     if not stream.subscription.fill_forward:
         return None
     latest = stream.security.latest_trade(ordinal, minute)

@@ -28,7 +28,7 @@ _OURS = frozenset(
     {"canonical", "enabled", "find", "now", "np", "runtime_statistics", "settings", "start", "tags", "tick", "today"}
 )
 # Types that stand in annotations only.
-_ANNOTATIONS = frozenset({"QuoteBars", "Split", "TradeBars"})
+_ANNOTATIONS = frozenset({"OptionChain", "QuoteBars", "Split", "TradeBars"})
 # Settings choose among these; the cases run all four brokerage models by LEAN's own names.
 _SAME_WORD = frozenset({"INTERACTIVE_BROKERS"})
 

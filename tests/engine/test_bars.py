@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from engine.bars import (
     daily_columns,
-    minute_span,
     open_interest_columns,
     quote_columns,
-    row_count,
+    row_span,
     trade_columns,
 )
 from engine.columns import DataError, QuoteColumns
@@ -130,6 +129,37 @@ def test_columns_hold_the_numbers_of_the_text(contracts: list[list[list[str]]], 
                 np.testing.assert_array_equal(values[side : side + 5], wanted)
 
 
+plain_prices = st.one_of(
+    st.integers(0, 99_999_999).map(str),
+    st.builds(
+        lambda digits, places: f"{digits:08d}"[: 8 - places] + "." + f"{digits:08d}"[8 - places :],
+        st.integers(0, 99_999_999), st.integers(1, 7),
+    ),
+    st.sampled_from(["", "5.", ".5", "0.0", "123456789.5", "1.123456789", "1e3", "-2.5"]),
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(plain_prices, min_size=5, max_size=5), min_size=1, max_size=6))
+def test_index_prices_are_the_numbers_that_their_text_says(rows: list[list[str]]) -> None:
+    text = "".join(f"{60_000 * at},{','.join(row)}\n" for at, row in enumerate(rows)).encode()
+
+    columns = trade_columns([text], ["vix.csv"], 0, scaled=False)[0]
+
+    assert columns.values.tolist() == [[float(cell or 0) for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize("cell", [".", "1.2.3", "1..2", " 1", "1.5 "])
+def test_index_price_that_is_no_number_is_refused_or_read_as_text_is(cell: str) -> None:
+    text = f"0,1.5,2.5,{cell},1.25,7\n".encode()
+    try:
+        number = float(cell)
+    except ValueError:
+        with pytest.raises(DataError, match=r"vix\.csv line 1"):
+            trade_columns([text], ["vix.csv"], 0, scaled=False)
+    else:
+        assert trade_columns([text], ["vix.csv"], 0, scaled=False)[0].values[0].tolist() == [1.5, 2.5, number, 1.25, 7]
+
+
 @given(st.lists(st.integers(571, 975), unique=True, min_size=1, max_size=30), st.integers(560, 980))
 def test_look_ups_by_minute_find_what_a_search_finds(minutes: list[int], minute: int) -> None:
     minutes.sort()
@@ -140,8 +170,7 @@ def test_look_ups_by_minute_find_what_a_search_finds(minutes: list[int], minute:
     assert columns.last_row_at_or_before(minute) == sum(end <= minute for end in minutes) - 1
     assert columns.between(600, 700).end_minute.tolist() == [end for end in minutes if 600 <= end <= 700]
     assert (columns.first_minute, columns.last_minute) == (minutes[0], minutes[-1])
-    assert row_count(text) == len(minutes)
-    assert minute_span(text, "a.csv", 0) == (minutes[0], minutes[-1])
+    assert row_span(text, "a.csv", 0) == columns.span == (len(minutes), minutes[0], minutes[-1])
 
 
 def test_day_without_rows_is_empty_columns() -> None:
@@ -149,8 +178,7 @@ def test_day_without_rows_is_empty_columns() -> None:
 
     assert len(columns) == 0
     assert (columns.row_at(571), columns.last_row_at_or_before(571), columns.first_minute) == (-1, -1, -1)
-    assert row_count(b"") == 0
-    assert minute_span(b"", "a.csv", 0) is None
+    assert row_span(b"", "a.csv", 0) is columns.span is None
 
 
 def test_open_interest_is_a_point_in_time() -> None:
@@ -203,4 +231,4 @@ def test_bad_daily_row_is_refused(text: str) -> None:
 
 def test_span_of_a_text_that_does_not_begin_with_a_time_is_refused() -> None:
     with pytest.raises(DataError, match=r"a\.csv line 1.*milliseconds since midnight first"):
-        minute_span(b"x,1\n", "a.csv", 0)
+        row_span(b"x,1\n", "a.csv", 0)

@@ -93,9 +93,7 @@ def test_contracts_of_a_day_by_name(folder: LeanFolder) -> None:
     stranger = Symbol.option(SPX, OptionRight.CALL, 3805, EXPIRY, ticker="SPXW")
 
     assert list(chain.symbols) == [CALL_3800, PUT_3700]
-    assert chain.row_counts([CALL_3800, PUT_3700, stranger]) == [3, 1, 0]
-    assert chain.minute_span(CALL_3800) == (571, 573)
-    assert chain.minute_span(stranger) is None
+    assert [chain.row_span(one) for one in (CALL_3800, PUT_3700, stranger)] == [(3, 571, 573), (1, 571, 571), None]
     assert CALL_3800 in chain
     assert stranger not in chain
     assert chain.quote(stranger) is None
@@ -110,8 +108,7 @@ def test_contracts_of_a_day_by_name(folder: LeanFolder) -> None:
     assert chain.trade(PUT_3700) is None
     assert chain.open_interest(CALL_3800) is None
     # The same answers once the quotes are parsed.
-    assert chain.row_counts([CALL_3800, PUT_3700, stranger]) == [3, 1, 0]
-    assert (chain.minute_span(CALL_3800), chain.minute_span(stranger)) == ((571, 573), None)
+    assert [chain.row_span(one) for one in (CALL_3800, stranger)] == [(3, 571, 573), None]
 
 
 def test_many_contracts_at_once_are_the_same_as_one_by_one(folder: LeanFolder) -> None:
@@ -153,7 +150,7 @@ def test_equity_options_lie_under_the_ticker_of_their_day(folder: LeanFolder) ->
     assert str(goog.id) == "GOOCV VP83T1ZUHROL"
     assert chain is not None
     assert list(chain.symbols) == [contract]
-    assert chain.row_count(contract) == 1
+    assert chain.row_span(contract) == (1, 571, 571)
 
 
 # -- tickers and factors ----------------------------------------------------------------------------------------------

@@ -98,8 +98,7 @@ def test_chain_lists_what_was_quoted_or_traded() -> None:
 
     assert chain is not None
     assert list(chain.symbols) == [PUT, call]
-    assert chain.row_counts([PUT, call]) == [2, 0]
-    assert (chain.minute_span(PUT), chain.minute_span(call)) == ((571, 572), None)
+    assert (chain.row_span(PUT), chain.row_span(call)) == ((2, 571, 572), None)
     assert list(chain.quotes_many([call, PUT])) == [PUT]
     interest = chain.open_interest(PUT)
     assert interest is not None

@@ -13,7 +13,7 @@ from tools.market import calendar
 from tools.market.scenarios import SCENARIOS
 
 # Part of every cache key.  Raised whenever the same spec gives other bytes.
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 MANIFEST_NAME = "bulkhead-market.json"
 
 # The daily process starts in 2008 and needs two years to forget how; the calendar ends with 2030.

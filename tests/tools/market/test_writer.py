@@ -7,9 +7,11 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.archive import Archive
 from tools.market.quotes import SIZES, Quotes
 from tools.market.writer import index_rows, option_rows, scaled_rows, write_zip
 
@@ -69,6 +71,39 @@ def test_zips_are_read_by_the_standard_library(entries: list[tuple[str, bytes]])
         with zipfile.ZipFile(path) as archive:
             assert archive.testzip() is None
             assert {name: archive.read(name) for name in archive.namelist()} == unique
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        (b"34200000,1,2\n34260000,1,2\n57540000,1,2\n", (3, 34_200_000, 57_540_000)),
+        (b"34200000,1\n34260000,1", (2, 34_200_000, 34_260_000)),
+        (b"34200000,1", (1, 34_200_000, 34_200_000)),
+        (b"20250905 00:00,1\n", None),
+        (b"342000001,1\n", None),
+        (b"34200000\n", None),
+        (b"", None),
+    ],
+)
+def test_the_engine_knows_the_rows_of_an_entry_without_unpacking_it(
+    tmp_path: Path, content: bytes, note: tuple[int, int, int] | None
+) -> None:
+    path = tmp_path / "a.zip"
+    write_zip(path, [("other.csv", b"0,1\n"), ("rows.csv", content)])
+    archive = Archive(path, "a.zip")
+    assert archive.row_note("rows.csv") == note
+    assert archive.row_note("none.csv") is None
+    assert archive.read("rows.csv") == content
+
+
+def test_a_note_that_outlived_its_content_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    write_zip(path, [("rows.csv", b"34200000,1\n34260000,1\n")])
+    with zipfile.ZipFile(path) as archive:
+        kept = archive.getinfo("rows.csv")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(kept, b"34200000,1\n")
+    assert Archive(path, "a.zip").row_note("rows.csv") is None
 
 
 def test_equity_rows_are_scaled_and_index_rows_are_not() -> None:
