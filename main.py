@@ -43,6 +43,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         self._assembly: Assembly | None = None
         self._silent = False
         self._rests_until = datetime.min
+        self._shown: dict[str, str] = {}
         self._log_budget = LogBudget(settings.log, live=self.live_mode)
         self._configure(settings)
         self._market = LeanMarket(self)
@@ -182,7 +183,9 @@ class BulkheadAlgorithm(QCAlgorithm):
 
     def _show(self, assembly: Assembly) -> None:
         for name, value in assembly.runtime_statistics():
-            self.set_runtime_statistic(name, value)
+            if self._shown.get(name) != value:  # LEAN takes longer to write one than we to make all of them
+                self._shown[name] = value
+                self.set_runtime_statistic(name, value)
         for chart, series, point in assembly.chart_points():
             self.plot(chart, series, point)
 

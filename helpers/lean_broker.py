@@ -40,6 +40,10 @@ class LeanBroker:
         identical runs).
         """
         self._algorithm = algorithm
+        # LEAN keeps these three for the life of the algorithm; asking it for them each time costs as much as the answer.
+        self._portfolio = algorithm.portfolio
+        self._securities = algorithm.securities
+        self._transactions = algorithm.transactions
         self._market = market
         self._margin_repeats = margin_repeats
         self._tickets: dict[str, list[OrderTicket]] = {}
@@ -102,7 +106,7 @@ class LeanBroker:
     def _known_tickets(self, order: str) -> list[OrderTicket]:
         known = self._tickets.get(order)
         if known is None:  # an order of a process that died
-            known = [ticket for ticket in self._algorithm.transactions.get_order_tickets() if ticket.tag == order]
+            known = [ticket for ticket in self._transactions.get_order_tickets() if ticket.tag == order]
             self._tickets[order] = known
         return known
 
@@ -110,10 +114,9 @@ class LeanBroker:
 
     def position(self, symbol: str) -> int:
         lean = self._market.symbol(symbol)
-        securities = self._algorithm.securities
-        if lean is None or not securities.contains_key(lean):
+        if lean is None or lean not in self._securities:
             return 0
-        return int(self._algorithm.portfolio[lean].quantity)
+        return int(self._portfolio[lean].quantity)
 
     def positions(self) -> Mapping[str, int]:
         # A walk over a day's contracts costs more than the rest of a quiet step. In a backtest holdings change by an
@@ -125,7 +128,7 @@ class LeanBroker:
 
     def _walk(self) -> dict[str, int]:
         found: dict[str, int] = {}
-        portfolio = self._algorithm.portfolio
+        portfolio = self._portfolio
         if not portfolio.invested:
             return found
         for holding in portfolio.values():
@@ -134,10 +137,10 @@ class LeanBroker:
         return dict(sorted(found.items()))
 
     def mark_price(self, symbol: str) -> float:
-        return float(self._algorithm.securities[self._lean(symbol)].price)
+        return float(self._securities[self._lean(symbol)].price)
 
     def account(self) -> BrokerAccount:
-        portfolio = self._algorithm.portfolio
+        portfolio = self._portfolio
         return BrokerAccount(
             to_u6(float(portfolio.cash)),
             to_u6(float(portfolio.unsettled_cash)),
@@ -149,7 +152,7 @@ class LeanBroker:
     # -------------------------------------------------------------------------------------------------- order queries
 
     def open_orders(self) -> Iterable[BrokerOrder]:
-        working = self._algorithm.transactions.get_open_orders()
+        working = self._transactions.get_open_orders()
         tags = dict.fromkeys(str(order.tag) for order in working)
         return [order for tag in tags if (order := self.find(tag)) is not None]
 
@@ -176,7 +179,7 @@ class LeanBroker:
     def translate(self, event: OrderEvent) -> BrokerEvent | SettlementEvent:
         """Turn LEAN's event into ours. Settlement of an expired contract has price 0 and no tag: it is never a fill."""
         self._walked = None
-        order = self._algorithm.transactions.get_order_by_id(event.order_id)
+        order = self._transactions.get_order_by_id(event.order_id)
         text = self._market.instrument(event.symbol).symbol
         # A whole second, as the pulse is stamped that folds it: a report is never younger than its line in the ledger.
         now: datetime = self._algorithm.time.replace(microsecond=0)
