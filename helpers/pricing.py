@@ -13,6 +13,7 @@ than a session's pricing.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Final
@@ -22,7 +23,7 @@ import numpy.typing as npt
 
 from core.eastern import to_utc
 from core.market import Chain, Session
-from core.vocabulary import Instrument, Right
+from core.vocabulary import Instrument
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -258,17 +259,35 @@ def _total_deviation_of(x: float, target: float) -> float:
     return math.nan
 
 
-def parity_forward(strike: Floats, is_call: Bools, mid: Floats, good: Bools, discount: float) -> float | None:
+def parity_forward(
+    strike: Floats,
+    is_call: Bools,
+    mid: Floats,
+    good: Bools,
+    discount: float,
+    unread: tuple[float, float] | None = None,
+) -> float | None:
     """Return the median parity forward of the three strikes nearest the money; None when fewer have two GOOD quotes.
 
-    Nearest the money is where call and put cost the same; no index print is needed.
+    Nearest the money is where call and put cost the same; no index print is needed.  Where only the strikes between two
+    unread ones were looked at, the three must have a further one on either side: out there the difference of call and
+    put only grows.
     """
-    calls = {float(k): float(m) for k, m in zip(strike[is_call & good], mid[is_call & good], strict=True)}
-    puts = {float(k): float(m) for k, m in zip(strike[~is_call & good], mid[~is_call & good], strict=True)}
-    pairs = sorted((abs(calls[k] - puts[k]), k) for k in calls if k in puts)[:FORWARD_STRIKES]
-    if len(pairs) < FORWARD_STRIKES:
+    calls: dict[float, float] = dict(zip(strike[is_call & good].tolist(), mid[is_call & good].tolist(), strict=True))
+    puts: dict[float, float] = dict(zip(strike[~is_call & good].tolist(), mid[~is_call & good].tolist(), strict=True))
+    pairs = sorted([(abs(call - puts[k]), k, call - puts[k]) for k, call in calls.items() if k in puts])
+    if unread is not None:
+        below, above = unread
+        pairs = [pair for pair in pairs if below < pair[1] < above]
+    nearest = pairs[:FORWARD_STRIKES]
+    if len(nearest) < FORWARD_STRIKES:
         return None
-    return sorted(k + (calls[k] - puts[k]) / discount for _, k in pairs)[FORWARD_STRIKES // 2]
+    if unread is not None:
+        strikes = [k for _, k, _ in pairs]
+        inner = strikes[:FORWARD_STRIKES]
+        if min(inner) == min(strikes) or max(inner) == max(strikes):
+            return None
+    return sorted([k + difference / discount for _, k, difference in nearest])[FORWARD_STRIKES // 2]
 
 
 def good_quotes(chain: Chain) -> Bools:
@@ -282,8 +301,8 @@ def good_quotes(chain: Chain) -> Bools:
 class PricedChain:
     """A chain with its parity forward.  Volatilities and deltas are computed when they are asked for.
 
-    Columns in the chain's order; a position is an index into it; NaN = unknown.  good marks contracts with a
-    two-sided quote inside its wide limit.
+    Columns in the chain's order; a position is an index into it, places those of all symbols; NaN = unknown.  good
+    marks contracts with a two-sided quote inside its wide limit.
     """
 
     chain: Chain
@@ -292,14 +311,11 @@ class PricedChain:
     discount: float
     mid: Floats
     good: Bools
+    places: Mapping[str, int]
 
     def position(self, instrument: Instrument) -> int | None:
         """Return the index of a contract in the chain, None where it has no quote in this minute."""
-        is_call = instrument.right is Right.CALL
-        puts = int(np.count_nonzero(~self.chain.is_call))
-        start, end = (puts, len(self.chain)) if is_call else (0, puts)
-        found = start + int(np.searchsorted(self.chain.strike[start:end], instrument.strike))
-        return found if found < end and self.chain.instruments[found].symbol == instrument.symbol else None
+        return self.places.get(instrument.symbol)
 
     def volatility(self) -> Floats:
         """Return implied volatility of every contract: of the mid of a GOOD quote, else linear in strike between the
@@ -314,7 +330,7 @@ class PricedChain:
 
     def volatility_of(self, position: int) -> float:
         """Return what `volatility` says of one contract."""
-        known = self._from_mid(position)
+        known = self.quoted_volatility(position)
         return self._interpolated(position) if math.isnan(known) else known
 
     def delta(self) -> Floats:
@@ -331,7 +347,8 @@ class PricedChain:
         """Tell whether nobody bids for a contract and at most .10 is asked."""
         return not self.chain.bid[position] > 0 and bool(self.chain.ask[position] <= WORTHLESS_ASK)
 
-    def _from_mid(self, position: int) -> float:
+    def quoted_volatility(self, position: int) -> float:
+        """Return implied volatility of a contract's own GOOD quote, NaN where it has none: no neighbour is asked."""
         if not self.good[position]:
             return math.nan
         chain, price = self.chain, float(self.mid[position])
@@ -345,7 +362,7 @@ class PricedChain:
         for step in (-1, 1):
             at = position + step
             while 0 <= at < len(self.chain) and self.chain.is_call[at] == self.chain.is_call[position]:
-                value = self._from_mid(at)
+                value = self.quoted_volatility(at)
                 if not math.isnan(value):
                     strikes.append(float(self.chain.strike[at]))
                     values.append(value)
@@ -357,12 +374,15 @@ class PricedChain:
 
 
 def price_chain(chain: Chain, session: Session, *, rate_pct: float, min_years_s: int) -> PricedChain | None:
-    """Return the chain with its forward; None when parity gives none."""
+    """Return the chain with its forward; None when parity gives none, or when too little was read to tell it."""
     years = years_to(settlement_time(chain.expiry, session), chain.time, min_s=min_years_s)
     discount = discount_factor(rate_pct, years)
     mid, good = (chain.bid + chain.ask) / 2, good_quotes(chain)
-    forward = parity_forward(chain.strike, chain.is_call, mid, good, discount)
-    return None if forward is None or forward <= 0 else PricedChain(chain, forward, years, discount, mid, good)
+    forward = parity_forward(chain.strike, chain.is_call, mid, good, discount, chain.unread)
+    if forward is None or forward <= 0:
+        return None
+    places = {instrument.symbol: at for at, instrument in enumerate(chain.instruments)}
+    return PricedChain(chain, forward, years, discount, mid, good, places)
 
 
 def _between_neighbours(strike: Floats, iv: Floats) -> Floats:

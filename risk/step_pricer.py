@@ -7,11 +7,11 @@ drops it: no decision reads an old value.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from core.market import Bar, ChainLoader, MarketSnapshot
+from core.market import Bar, Chain, ChainLoader, MarketSnapshot
 from core.settings import GreeksSettings
 from core.vocabulary import Instrument, Right
 from helpers.pricing import PricedChain, black_delta_of, black_price_of, price_chain
@@ -62,6 +62,9 @@ class ModelView:
         return black_price_of(instrument.strike, is_call, moved, shifted, self.years, self.discount)
 
 
+Views = dict[str, ModelView | None]
+
+
 class StepPricer:
     """Prices instruments for the snapshot at hand."""
 
@@ -71,7 +74,7 @@ class StepPricer:
         self._load_chain: ChainLoader | None = None
         self._bars: Mapping[str, Bar] | None = None
         self._chains: dict[tuple[str, date], PricedChain | None] = {}
-        self._views: dict[str, ModelView | None] = {}
+        self._views: Views = {}
 
     def chain(self, snapshot: MarketSnapshot, root: str, expiry: date) -> PricedChain | None:
         """Return the priced chain, None where this minute has none or parity gives no forward."""
@@ -79,36 +82,68 @@ class StepPricer:
         key = (root, expiry)
         if key not in self._chains:
             found = snapshot.load_chain(root, expiry)
-            rate, floor = self._settings.rate_pct, self._settings.min_years_s
-            priced = None if found is None else price_chain(found, snapshot.session, rate_pct=rate, min_years_s=floor)
-            self._chains[key] = priced
+            self._chains[key] = None if found is None else self._priced(found, snapshot)
         return self._chains[key]
 
-    def views(self, snapshot: MarketSnapshot, instruments: Iterable[Instrument]) -> dict[str, ModelView | None]:
+    def views(self, snapshot: MarketSnapshot, instruments: Iterable[Instrument]) -> Views:
         """Return symbol -> view; None where volatility, quote or the price of the underlying is unknown."""
         self._turn_to(snapshot)
-        known, found = self._views, dict[str, ModelView | None]()
-        for instrument in instruments:
-            symbol = instrument.symbol
-            if symbol not in known:
-                known[symbol] = self._view(snapshot, instrument)
-            found[symbol] = known[symbol]
+        wanted, known = list(instruments), self._views
+        groups: dict[tuple[str, date], list[Instrument]] = {}
+        for instrument in wanted:
+            if instrument.symbol in known:
+                continue
+            if instrument.expiry is None:
+                price = snapshot.price(instrument.symbol)
+                known[instrument.symbol] = None if price is None else ModelView(instrument, price)
+            else:
+                groups.setdefault((instrument.root, instrument.expiry), []).append(instrument)
+        for (root, expiry), members in groups.items():
+            found = self._by_their_quotes(snapshot, root, expiry, members)
+            known |= self._by_the_chain(snapshot, root, expiry, members) if found is None else found
+        return {instrument.symbol: known[instrument.symbol] for instrument in wanted}
+
+    def _by_their_quotes(
+        self, snapshot: MarketSnapshot, root: str, expiry: date, members: Sequence[Instrument]
+    ) -> Views | None:
+        """Return the views of contracts that the strikes around the price and their own quotes give.
+
+        None where these do not say what the whole chain would: no sure forward, or a volatility that lies between
+        neighbours.
+        """
+        spot = snapshot.price(members[0].underlying)
+        if spot is None or (root, expiry) in self._chains:
+            return None
+        part = snapshot.load_strikes(root, expiry, spot, members)
+        priced = None if part is None or part.unread is None else self._priced(part, snapshot)
+        if priced is None:
+            return None
+        found: Views = {}
+        for member in members:
+            place = priced.position(member)
+            volatility = None if place is None else priced.quoted_volatility(place)
+            if volatility is not None and math.isnan(volatility):
+                return None
+            found[member.symbol] = None if volatility is None else _view(member, priced, volatility)
         return found
 
-    def _view(self, snapshot: MarketSnapshot, instrument: Instrument) -> ModelView | None:
-        if instrument.expiry is None:
-            price = snapshot.price(instrument.symbol)
-            return None if price is None else ModelView(instrument, price)
-        priced = self.chain(snapshot, instrument.root, instrument.expiry)
-        place = None if priced is None else priced.position(instrument)
-        if priced is None or place is None:
-            return None
-        volatility = priced.volatility_of(place)
-        if not math.isnan(volatility):
-            return ModelView(instrument, priced.forward, volatility, priced.years, priced.discount)
-        if priced.is_worthless(place):
-            return ModelView(instrument, priced.forward, None, priced.years, priced.discount)
-        return None
+    def _by_the_chain(self, snapshot: MarketSnapshot, root: str, expiry: date, members: Sequence[Instrument]) -> Views:
+        priced, found = self.chain(snapshot, root, expiry), Views()
+        for member in members:
+            place = None if priced is None else priced.position(member)
+            found[member.symbol] = None
+            if priced is None or place is None:
+                continue
+            volatility = priced.volatility_of(place)
+            if not math.isnan(volatility):
+                found[member.symbol] = _view(member, priced, volatility)
+            elif priced.is_worthless(place):
+                found[member.symbol] = _view(member, priced, None)
+        return found
+
+    def _priced(self, chain: Chain, snapshot: MarketSnapshot) -> PricedChain | None:
+        rate, floor = self._settings.rate_pct, self._settings.min_years_s
+        return price_chain(chain, snapshot.session, rate_pct=rate, min_years_s=floor)
 
     def _turn_to(self, snapshot: MarketSnapshot) -> None:
         """Forget what was priced from other inputs: a view is made of the chains and the bars of a moment alone."""
@@ -116,3 +151,7 @@ class StepPricer:
         if not is_same or snapshot.time != self._time:
             self._time, self._load_chain, self._bars = snapshot.time, snapshot.load_chain, snapshot.bars
             self._chains, self._views = {}, {}
+
+
+def _view(instrument: Instrument, priced: PricedChain, volatility: float | None) -> ModelView:
+    return ModelView(instrument, priced.forward, volatility, priced.years, priced.discount)

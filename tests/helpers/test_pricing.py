@@ -184,6 +184,24 @@ def test_parity_forward_is_the_median_of_the_three_strikes_nearest_the_money() -
     assert parity_forward(strike, is_call, mid, np.full(8, True), 1.0) == pytest.approx(5_351.0)
 
 
+@pytest.mark.parametrize(
+    ("below", "above", "is_sure"),
+    [
+        (5_330.0, 5_375.0, True),
+        (-math.inf, math.inf, True),
+        (5_335.0, 5_375.0, False),  # 5340 is the lowest that was read, and one of the three
+        (5_330.0, 5_355.0, False),  # nothing above the three was read
+        (5_345.0, 5_360.0, False),  # two are no three
+    ],
+)
+def test_the_forward_of_some_strikes_is_that_of_all_or_unknown(below: float, above: float, is_sure: bool) -> None:
+    made = chain(at(11), forward=5_346.0, low=5_000, high=5_700)
+    mid, good = (made.bid + made.ask) / 2, good_quotes(made)
+    of_all = parity_forward(made.strike, made.is_call, mid, good, DISCOUNT)
+    of_some = parity_forward(made.strike, made.is_call, mid, good, DISCOUNT, (below, above))
+    assert of_some == (of_all if is_sure else None)
+
+
 def test_a_contract_without_a_bid_or_inside_out_is_not_good() -> None:
     made = chain(at(11), low=5_340, high=5_360)
     bid = made.bid.copy()

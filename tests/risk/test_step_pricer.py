@@ -1,14 +1,23 @@
-"""Model values of one step: each contract by its own strike and quote, and unknown where it has none."""
+"""Model values of one step: each contract by its own strike and quote, and unknown where it has none; from a few
+strikes where they say what the whole chain would.
+"""
 
 from __future__ import annotations
 
-import pytest
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 
-from core.market import MarketSnapshot
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.market import Chain, MarketSnapshot, no_strikes
 from core.settings import Settings
 from core.vocabulary import Instrument
 from risk.step_pricer import StepPricer
-from tests.risk.builders import at, call, chain, put, snapshot, without_quotes
+from tests.risk.builders import at, bar, call, chain, put, snapshot, without_quotes
 
 SETTINGS = Settings()
 MEMBERS = [put(5_290), put(5_300), call(5_400), call(5_410)]
@@ -44,3 +53,99 @@ def test_a_contract_that_is_not_listed_in_this_minute_has_no_view(order: int) ->
     views = StepPricer(SETTINGS.greeks).views(step(), [*MEMBERS, foreign][::order])
     assert views[foreign.symbol] is None
     assert all(views[item.symbol] is not None for item in MEMBERS)
+
+
+def test_quotes_that_are_completed_later_in_a_step_price_nothing_again() -> None:
+    pricer, now = StepPricer(SETTINGS.greeks), step()
+    before = pricer.views(now, MEMBERS)
+    after = pricer.views(replace(now, quotes={}, last_good={}), MEMBERS)
+    assert all(after[item.symbol] is before[item.symbol] for item in MEMBERS)
+
+
+# -------------------------------------------------------------------------------- from the strikes around the price
+
+
+@dataclass
+class Market:
+    """A chain of which single strikes can be read; it keeps what was read of it."""
+
+    whole: Chain
+    each_side: int = 4
+    reads: list[str] = field(default_factory=list)
+
+    def load(self, _root: str, _expiry: date) -> Chain:
+        self.reads.append("whole")
+        return self.whole
+
+    def load_strikes(self, _root: str, _expiry: date, near: float, also: Sequence[Instrument]) -> Chain:
+        self.reads.append("strikes")
+        strikes = sorted(set(self.whole.strike.tolist()))
+        middle = sum(strike < near for strike in strikes)
+        low, high = max(0, middle - self.each_side), min(len(strikes), middle + self.each_side)
+        asked = {item.symbol for item in also}
+        rows = [
+            n
+            for n, item in enumerate(self.whole.instruments)
+            if item.strike in strikes[low:high] or item.symbol in asked
+        ]
+        whole = self.whole
+        below = strikes[low - 1] if low else -math.inf
+        return replace(
+            whole,
+            instruments=tuple(whole.instruments[row] for row in rows),
+            strike=whole.strike[rows],
+            is_call=whole.is_call[rows],
+            bid=whole.bid[rows],
+            ask=whole.ask[rows],
+            wide_limit=whole.wide_limit[rows],
+            unread=(below, strikes[high] if high < len(strikes) else math.inf),
+        )
+
+    def step(self, spot: float = 5_350.0) -> MarketSnapshot:
+        now = replace(snapshot(at(11), bars={"SPX": bar(at(11), spot)}), load_chain=self.load)
+        return replace(now, load_strikes=self.load_strikes)
+
+
+def skewed(strike: float) -> float:
+    return 0.20 + (5_350 - strike) * 1e-4
+
+
+@given(forward=st.floats(5_100, 5_600), off=st.floats(-40, 40))
+def test_a_few_strikes_say_what_the_whole_chain_says_or_it_is_read(forward: float, off: float) -> None:
+    market = Market(chain(at(11), forward=forward, volatility=skewed))
+    money = 5 * round(forward / 5)
+    members = [put(money - 20), put(money - 15), call(money + 15), call(money + 20)]
+    found = StepPricer(SETTINGS.greeks).views(market.step(forward + off), members)
+    reads = tuple(market.reads)
+    whole = replace(market.step(), load_strikes=no_strikes)
+    assert found == StepPricer(SETTINGS.greeks).views(whole, members)
+    # The index may be a strike or two off the forward; farther off, the few strikes are not sure of it.
+    assert reads in (("strikes",), ("strikes", "whole"))
+    assert abs(off) > 5 or reads == ("strikes",)
+    assert abs(off) < 25 or reads == ("strikes", "whole")
+
+
+def test_a_contract_between_whose_neighbours_a_volatility_lies_needs_the_whole_chain() -> None:
+    market = Market(without_quotes(chain(at(11), volatility=skewed), put(5_300).symbol))
+    found = StepPricer(SETTINGS.greeks).views(market.step(), MEMBERS)
+    assert market.reads == ["strikes", "whole"]
+    view = found[put(5_300).symbol]
+    assert view is not None
+    assert view.volatility == pytest.approx(skewed(5_300), abs=1e-3)
+
+
+def test_a_contract_without_a_row_is_unknown_and_asks_for_nothing_more() -> None:
+    market = Market(chain(at(11)))
+    assert StepPricer(SETTINGS.greeks).views(market.step(), [*MEMBERS, put(1_000)])[put(1_000).symbol] is None
+    assert market.reads == ["strikes"]
+
+
+def test_without_an_index_price_or_with_the_chain_at_hand_no_strikes_are_read() -> None:
+    market, pricer = Market(chain(at(11))), StepPricer(SETTINGS.greeks)
+    pricer.views(replace(market.step(), bars={}), MEMBERS)
+    assert market.reads == ["whole"]
+    now = market.step()
+    whole = pricer.chain(now, "SPXW", at(11).date())
+    assert whole is not None
+    assert pricer.views(now, MEMBERS)[MEMBERS[0].symbol] is not None
+    assert market.reads == ["whole", "whole"]
