@@ -66,6 +66,8 @@ class MarketData:
         self._seen: dict[str, _Seen] = {}
         self._spreads = SpreadHistory()
         self._followed: dict[tuple[str, date], ChainSpreads] = {}
+        self._read_whole: dict[tuple[str, date], datetime] = {}
+        self._sample = timedelta(minutes=settings.chain.spread_sample_min)
         self._prior_close: dict[str, float] = {}
         self._rv20: float | None = None
         self._daily_tries = 0
@@ -86,7 +88,7 @@ class MarketData:
         chains: Iterable[tuple[str, date]],
         now: datetime | None = None,
     ) -> MarketSnapshot:
-        """Return the snapshot of this step; chains are those whose spreads must be known from the open on.
+        """Return the snapshot of this step; chains are those whose spreads are sampled from the open on.
 
         now: when the step is stamped, where that is later than the feed's minute.
         """
@@ -104,7 +106,7 @@ class MarketData:
         loader = _ChainLoader(self, feed, now)
         if phase.market_open:
             for root, expiry in chains:
-                self._follow(loader, root, expiry)
+                self._follow(loader, root, expiry, feed.time)
         halted = feed.halted()
         quotes: dict[str, Quote] = {}
         last_good: dict[str, Quote] = {}
@@ -155,7 +157,7 @@ class MarketData:
         self._day = session.day
         self._bars, self._regular = {}, {}
         self._spreads = SpreadHistory()
-        self._followed = {}
+        self._followed, self._read_whole = {}, {}
         self._prior_close, self._rv20 = {}, None
         self._daily_tries, self._daily_due = 0, datetime.min
         self._last_data = None
@@ -255,13 +257,21 @@ class MarketData:
 
     # ---------------------------------------------------------------------------------------------------------- chains
 
-    def _follow(self, loader: _ChainLoader, root: str, expiry: date) -> None:
-        self._followed.setdefault((root, expiry), ChainSpreads())
-        loader(root, expiry)
+    def _follow(self, loader: _ChainLoader, root: str, expiry: date, minute: datetime) -> None:
+        """Look at a chain every few minutes, so that the usual spread of each contract is known when one is opened."""
+        key = (root, expiry)
+        self._followed.setdefault(key, ChainSpreads())
+        is_due = minute - self._read_whole.get(key, datetime.min) >= self._sample
+        # Where no bar came in this minute, the chain tells whether the feed is silent.
+        if is_due or self._last_data is None or self._last_data < minute:
+            loader(root, expiry)
 
     def load(self, feed: MarketFeed, root: str, expiry: date, now: datetime) -> Chain | None:
         """Return the judged columns of one expiry in this minute; None where the feed has none."""
-        return self._judged(feed.chain(root, expiry), root, expiry, now)
+        raw = feed.chain(root, expiry)
+        if raw is not None:
+            self._read_whole[root, expiry] = raw.end
+        return self._judged(raw, root, expiry, now)
 
     def load_strikes(
         self, feed: MarketFeed, root: str, expiry: date, now: datetime, near: float, also: Sequence[Instrument]

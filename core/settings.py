@@ -111,6 +111,7 @@ class ChainSettings(Section):
     wide_cap_points: float = number(0.50, "points where mid <= wide_cap_mid_points", "M", low=0.01, high=100)
     wide_cap_mid_points: float = number(10.0, "points", "M", low=0.1, high=1000)
     blowout_multiple: float = number(5.0, "x this contract's median spread so far", "risk.md 4", low=1, high=100)
+    spread_sample_min: int = number(5, "minutes from one look at the whole chain to the next", "O", low=1, high=60)
     combo_spread_pct: float = number(15.0, "% of the sum of mids", "O", low=0.1, high=100)
     alert_min: int = number(15, "minutes of refusals", "risk.md 4", low=1, high=390)
 

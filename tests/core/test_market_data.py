@@ -295,6 +295,28 @@ def test_where_the_chain_is_loaded_it_stands_for_its_strikes(data: MarketData, f
     assert later.load_strikes("SPXW", DAY, 5_300.0, ()) is None, "a step that is over loads nothing any more"
 
 
+def test_a_followed_chain_is_sampled_and_any_look_at_it_counts(data: MarketData, feed: StubFeed) -> None:
+    asked: list[int] = []
+    for minute in range(31, 51):
+        feed.to(at(9, minute)).bars["SPX"] = raw_bar(at(9, minute), 5_340.0)
+        if minute not in (36, 37):  # no chain in these: it is looked at as soon as there is one
+            feed.chains[("SPXW", DAY)] = raw_chain(at(9, minute), [(SHORT, 20.0, 20.1)])
+        feed.asked.clear()
+        snapshot = data.observe(feed, (), [("SPXW", DAY)])
+        if "chain SPXW" in feed.asked:
+            asked.append(minute)
+        if minute == 45:
+            snapshot.load_chain("SPXW", DAY)
+    assert asked == [31, 36, 37, 38, 43, 50]
+
+
+def test_where_no_bar_comes_a_followed_chain_says_that_the_feed_is_alive(data: MarketData, feed: StubFeed) -> None:
+    for minute in range(31, 36):
+        feed.to(at(9, minute)).chains[("SPXW", DAY)] = raw_chain(at(9, minute), [(SHORT, 20.0, 20.1)])
+        assert data.observe(feed, (), [("SPXW", DAY)]).feed_silent_s == 0
+    assert see(data, feed.to(at(9, 37))).feed_silent_s == 120
+
+
 def test_a_chain_is_not_followed_before_the_open(data: MarketData, feed: StubFeed) -> None:
     feed.to(at(9, 29)).chains[("SPXW", DAY)] = raw_chain(at(9, 29), [(SHORT, 20.0, 20.1)])
     data.observe(feed, (), [("SPXW", DAY)])
