@@ -22,6 +22,11 @@ class Announcements:
     def __init__(self) -> None:
         self._lines: list[str] = []
 
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The records that may say something to a person."""
+        return frozenset({Kind.ALERT})
+
     def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], _time: datetime) -> None:
         if kind is not Kind.ALERT or fields["severity"] == _QUIET:
             return

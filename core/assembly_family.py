@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
-from core.announcements import Announcements
 from core.books import Books
 from core.component_initializer import Blocks, Row
 from core.entry_pipeline import GatedRule
@@ -57,14 +56,24 @@ def make_fold(settings: Settings, books: Books) -> FamilyFold | None:
     return FamilyFold(books, block_minutes=chosen.block_minutes) if chosen.enabled else None
 
 
-def apply_to(books: Books, *listeners: FamilyFold | Announcements | None) -> Apply:
-    """Return what takes each record in: the books first, then what is counted or told beside them."""
-    folds = [books.apply, *(listener.apply for listener in listeners if listener is not None)]
-    if len(folds) == 1:
-        return books.apply
+class Listener(Protocol):
+    """Takes records of some kinds in."""
+
+    @property
+    def kinds(self) -> frozenset[Kind]: ...
+
+    def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None: ...
+
+
+def apply_to(books: Books, *listeners: Listener | None) -> Apply:
+    """Return what takes each record in: the books first, then what is counted or told beside them; each is told of its
+    own kinds only.
+    """
+    present = [books, *(listener for listener in listeners if listener is not None)]
+    told = {kind: tuple(listener.apply for listener in present if kind in listener.kinds) for kind in Kind}
 
     def apply(kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        for fold in folds:
+        for fold in told[kind]:
             fold(kind, book, fields, time)
 
     return apply

@@ -214,6 +214,11 @@ class Books:
         """Remember a trade's exit plan; it lives in the state snapshot, because INTENT has no field for it."""
         self._trades[trade].exit_plan = plan
 
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The records that change something here."""
+        return frozenset(_HANDLERS)
+
     def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
         """Fold one record: fields as the writer gave them, or as `core.ledger_reader` read them back.
 

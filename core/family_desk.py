@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.books import Books
-from core.family import BOOK, SIGNAL_SYMBOL, SYMBOLS, Decision, FamilyView, SizeVerdict, Trail
+from core.family import BOOK, SIGNAL_SYMBOL, SYMBOLS, Decision, SizeVerdict, Trail
 from core.family_charts import FamilyChart
 from core.family_entry import FamilyEntry
 from core.family_fold import FamilyFold
@@ -206,23 +206,14 @@ class FamilyDesk:
 
     def _decide(self, reading: Reading, snapshot: MarketSnapshot) -> Decision:
         parts, fold, now = self._parts, self._parts.fold, snapshot.time
-        held = fold.held()
-        view = FamilyView(
-            held=held,
-            bars_held=fold.bars_held(now),
-            bars_since_close=fold.bars_since_close(now),
-            switched_side=fold.switched_side,
-            opens_in_session=fold.opens_in_session,
-            trail=self._trail,
-            vix=snapshot.vix.value if snapshot.vix is not None and snapshot.vix.is_good else None,
-            loss_limit_reached=self._has_lost_too_much(snapshot),
-        )
+        vix = snapshot.vix.value if snapshot.vix is not None and snapshot.vix.is_good else None
+        view = fold.view(now, self._trail, vix, loss_limit_reached=self._has_lost_too_much(snapshot))
         decision = parts.policy.decide(reading, view)
         if fold.is_orphan_session:
             decision = Decision(CASH, Reason.ORPHAN_SESSION)
         elif parts.orders.is_leaving():
             decision = Decision(CASH, Reason.CLOSE_NOT_CONFIRMED)
-        return parts.gate.apply(decision, snapshot.phase, held, halted=self._is_halted())
+        return parts.gate.apply(decision, snapshot.phase, view.held, halted=self._is_halted())
 
     def _has_lost_too_much(self, snapshot: MarketSnapshot) -> bool:
         """Whether the session's loss limit is reached; once is for the whole session."""

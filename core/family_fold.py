@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from core.books import Books
-from core.family import BOOK, SYMBOLS, Side, side_of
+from core.family import BOOK, SYMBOLS, FamilyView, Side, Trail, side_of
 from core.ledger_kinds import Kind
 from core.reasons import Reason
 from core.vocabulary import U6, FamilyTarget, Purpose
@@ -44,11 +44,8 @@ class FamilyFold:
         self._held_since: datetime | None = None
         self._closed_at: datetime | None = None
         self._last_close_fold: datetime | None = None
-        self._switched: Side | None = None
         self._left_for: dict[str, FamilyTarget] = {}
         self._target = FamilyTarget.CASH
-        self._orphaned = False
-        self._lost_too_much = False
         self._sleeve_equity_u6: int | None = None
         self._session_cash_u6 = 0
         self._breaches: Counter[str] = Counter()
@@ -58,6 +55,12 @@ class FamilyFold:
         self._held = FamilyTarget.CASH
         self.scale = 1.0
         """The scale with which what is held was opened."""
+        self.switched_side: Side | None = None
+        """The side on which the last close was half of a switch."""
+        self.lost_too_much = False
+        """Whether the session's loss limit was reached: once is for the whole session."""
+        self.is_orphan_session = False
+        """Whether the session began with shares of ours: they are sold, and nothing is opened."""
 
     # ---------------------------------------------------------------------------------------------------- what it says
 
@@ -89,6 +92,19 @@ class FamilyFold:
         most = max(shares, key=lambda symbol: abs(shares[symbol]), default=FamilyTarget.CASH)
         self._held = _TARGETS[most]
 
+    def view(self, now: datetime, trail: Trail, vix: float | None, *, loss_limit_reached: bool) -> FamilyView:
+        """Return what a decision looks at; trail counts the reading in that it decides on."""
+        return FamilyView(
+            held=self.held(),
+            bars_held=self.bars_held(now),
+            bars_since_close=self.bars_since_close(now),
+            switched_side=self.switched_side,
+            opens_in_session=len(self._opens_sent),
+            trail=trail,
+            vix=vix,
+            loss_limit_reached=loss_limit_reached,
+        )
+
     def bars_held(self, now: datetime) -> int:
         """Return session bars from the first fill of what is held; 0 while nothing is."""
         return 0 if self._held_since is None else max(0, (now - self._held_since) // _MINUTE)
@@ -98,29 +114,14 @@ class FamilyFold:
         return None if self._closed_at is None else max(0, (now - self._closed_at) // _MINUTE)
 
     @property
-    def switched_side(self) -> Side | None:
-        """The side on which the last close was half of a switch."""
-        return self._switched
-
-    @property
     def opens_in_session(self) -> int:
         """Openings and additions that were sent in this session."""
         return len(self._opens_sent)
 
     @property
-    def lost_too_much(self) -> bool:
-        """Whether the session's loss limit was reached: once is for the whole session."""
-        return self._lost_too_much
-
-    @property
     def breaches(self) -> Mapping[str, int]:
         """How often each principle was breached in this run, by its name."""
         return self._breaches
-
-    @property
-    def is_orphan_session(self) -> bool:
-        """Whether the session began with shares of ours: they are sold, and nothing is opened."""
-        return self._orphaned
 
     def opens_sent_in(self, now: datetime) -> int:
         """Return the openings sent in the bar of this moment."""
@@ -162,15 +163,16 @@ class FamilyFold:
 
     # --------------------------------------------------------------------------------------------------------- folding
 
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The records that change something here."""
+        return frozenset(_HANDLERS)
+
     def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
         """Take one record that the books have taken."""
         handler = _HANDLERS.get(kind)
-        if handler is not None:
+        if handler is not None and (book == BOOK or kind in _OF_EVERY_BOOK):
             handler(self, fields, time)
-        elif book == BOOK:
-            handler = _HANDLERS_OF_THE_BOOK.get(kind)
-            if handler is not None:
-                handler(self, fields, time)
 
     def _session_opened(self, fields: Mapping[str, Any], _time: datetime) -> None:
         if self._open == fields["open_time"]:
@@ -181,12 +183,12 @@ class FamilyFold:
             self._day_trades.popleft()
         self._opens_sent, self._opens_filled = {}, {}
         self._sent_in, self._filled_in = Counter(), Counter()
-        self._closed_at = self._last_close_fold = self._switched = None
+        self._closed_at = self._last_close_fold = self.switched_side = None
         self._sleeve_equity_u6 = None
         self._session_cash_u6 = 0
         self._target = FamilyTarget.CASH
-        self._lost_too_much = False
-        self._orphaned = bool(self.shares())
+        self.lost_too_much = False
+        self.is_orphan_session = bool(self.shares())
         if self._held_since is not None:
             self._held_since = self._open
 
@@ -201,7 +203,7 @@ class FamilyFold:
 
     def _signal(self, fields: Mapping[str, Any], _time: datetime) -> None:
         self._target = _TARGETS[fields["target"]]
-        self._lost_too_much = self._lost_too_much or fields["reason"] == Reason.SESSION_LOSS_LIMIT
+        self.lost_too_much = self.lost_too_much or fields["reason"] == Reason.SESSION_LOSS_LIMIT
 
     def _verdict(self, fields: Mapping[str, Any], _time: datetime) -> None:
         if fields["allowed"] and "intent" in fields:
@@ -247,7 +249,7 @@ class FamilyFold:
                 self._day_trades.append(at.date())
             wanted = self._left_for.pop(fields["trade"], FamilyTarget.CASH)
             same_side = side_of(wanted) is side_of(symbol) and wanted.value != symbol
-            self._switched = side_of(symbol) if same_side else None
+            self.switched_side = side_of(symbol) if same_side else None
             self._held_since, self._closed_at = None, at
 
     def _minute(self, at: datetime) -> int:
@@ -260,21 +262,16 @@ _HANDLERS: Final[Mapping[Kind, Callable[[FamilyFold, Mapping[str, Any], datetime
         Kind.SESSION_OPENED: FamilyFold._session_opened,
         Kind.SESSION_CLOSED: FamilyFold._session_closed,
         Kind.MARK: FamilyFold._mark,
+        Kind.SIGNAL: FamilyFold._signal,
+        Kind.VERDICT: FamilyFold._verdict,
+        Kind.INTENT: FamilyFold._intent,
+        Kind.ORDER_INTENT: FamilyFold._order_intent,
+        Kind.ORDER_SENT: FamilyFold._order_sent,
+        Kind.FILL: FamilyFold._fill,
+        Kind.BREACH: FamilyFold._breach,
     }
 )
-_HANDLERS_OF_THE_BOOK: Final[Mapping[Kind, Callable[[FamilyFold, Mapping[str, Any], datetime], None]]] = (
-    MappingProxyType(
-        {
-            Kind.SIGNAL: FamilyFold._signal,
-            Kind.VERDICT: FamilyFold._verdict,
-            Kind.INTENT: FamilyFold._intent,
-            Kind.ORDER_INTENT: FamilyFold._order_intent,
-            Kind.ORDER_SENT: FamilyFold._order_sent,
-            Kind.FILL: FamilyFold._fill,
-            Kind.BREACH: FamilyFold._breach,
-        }
-    )
-)
+_OF_EVERY_BOOK: Final = frozenset({Kind.SESSION_OPENED, Kind.SESSION_CLOSED, Kind.MARK})
 
 
 def bar_of(moment: datetime) -> datetime:

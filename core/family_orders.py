@@ -7,6 +7,7 @@ principles once more when it is final.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from core.books import Books
 from core.family import BOOK, SYMBOLS, Standing
@@ -43,6 +44,7 @@ from core.vocabulary import (
 from core.working_orders import OrderState, Parent, Style
 from helpers.brokerages import fee_reserve_usd, share_fee_bound_u6
 
+_NOTHING: Final[frozenset[str]] = frozenset()
 _NO_RISK = UnitRisk(RiskBasis.FAMILY, 0.0, 0.0)
 
 
@@ -98,17 +100,18 @@ class FamilyOrders:
     def standing(self, now: datetime, *, is_over: bool) -> Standing:
         """Return what the principles look at."""
         fold, parents = self._fold, self.parents()
-        opening: frozenset[str] = frozenset()
+        opening, at_work = _NOTHING, 0
         if parents:
             working = map(_working, parents)
             opening = frozenset(item.symbol for item in working if item.is_opening and item.qty)
+            at_work = sum(parent.working is not None for parent in parents)
         return Standing(
             cash_u6=self._books.cash_u6,
             quantities=fold.shares(),
             opening=opening,
             opens_sent=fold.opens_sent_in(now),
             opens_filled=fold.opens_filled_in(now),
-            working=sum([parent.working is not None for parent in parents]),
+            working=at_work,
             is_over=is_over,
         )
 

@@ -70,8 +70,9 @@ class AllocationPolicy:
     def _leaning(self, probability: float) -> Side | None:
         """Return the side that a probability speaks for strongly enough to enter it."""
         enough = self.settings.enter_1x_prob
-        if strength(probability, Side.LONG) >= enough:
-            return Side.LONG
+        up = strength(probability, Side.LONG)
+        if up >= 0.5:  # of which no side needs less
+            return Side.LONG if up >= enough else None
         return Side.INVERSE if strength(probability, Side.INVERSE) >= enough else None
 
     def _enter(self, probability: float, family: FamilyView) -> Decision:
