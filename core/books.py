@@ -19,7 +19,7 @@ from core.contracts import instrument_from_symbol, instrument_of
 from core.coverage import declared_nakeds, uncovered
 from core.errors import LedgerError
 from core.ledger_kinds import Kind
-from core.order_records import OrderRecords
+from core.order_records import PURPOSES, OrderRecords
 from core.reasons import Reason
 from core.trade_machine import TradeState, Trigger
 from core.trades import ClosingMark, OpenBreak, Trade, Uncovered, day_of
@@ -27,6 +27,10 @@ from core.vocabulary import ExitPlan, Instrument, Leg, OrderOutcome, Purpose, Ri
 
 _EXTERNAL: Final = frozenset({"DEPOSIT", "WITHDRAWAL"})
 _CLOSING: Final = frozenset({Purpose.CLOSE, Purpose.REDUCE, Purpose.FLATTEN})
+# Value -> member, as core.order_records.PURPOSES.
+_STATES: Final = {item.value: item for item in TradeState}
+_TRIGGERS: Final = {item.value: item for item in Trigger}
+_OUTCOMES: Final = {item.value: item for item in OrderOutcome}
 _STANDING: Final = ""
 """The book of what the account held before our first record: ours to count, never ours to trade."""
 
@@ -252,7 +256,7 @@ class Books:
             self.refusals[Reason[fields["reason"]]] += 1
 
     def _intent(self, book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        purpose, trade_id = Purpose(fields["purpose"]), fields["trade"]
+        purpose, trade_id = PURPOSES[fields["purpose"]], fields["trade"]
         trade = self._trades.get(trade_id)
         if trade is None and purpose is not Purpose.OPEN:
             raise LedgerError(f"INTENT.trade = {trade_id!r}: expected a trade that an OPEN intent has begun.")
@@ -287,7 +291,7 @@ class Books:
         self.order_records.plan(fields)
 
     def _order_outcome(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
-        self.order_records.end(fields["order"], OrderOutcome(fields["outcome"]))
+        self.order_records.end(fields["order"], _OUTCOMES[fields["outcome"]])
 
     def _fill(self, book: str, fields: Mapping[str, Any], time: datetime) -> None:
         symbol, qty, fee = fields["symbol"], fields["qty"], fields["fee_u6"]
@@ -350,7 +354,7 @@ class Books:
         self._moved[symbol] = self.last_moved = time
 
     def _watch_cover(self, trade: Trade, time: datetime) -> None:
-        if not self.uncovered(trade.id):
+        if min(trade.legs.values(), default=0) >= 0 or not self.uncovered(trade.id):
             trade.uncovered_since = None
         elif trade.uncovered_since is None:
             trade.uncovered_since = time
@@ -375,7 +379,7 @@ class Books:
 
     def _trade_state(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
         trade = self._trades.get(fields["trade"])
-        before, after, trigger = TradeState(fields["from"]), TradeState(fields["to"]), Trigger(fields["trigger"])
+        before, after, trigger = _STATES[fields["from"]], _STATES[fields["to"]], _TRIGGERS[fields["trigger"]]
         if trade is None or trade.state is not before:
             state = "unknown" if trade is None else trade.state.value
             raise LedgerError(f"TRADE_STATE.from = {before.value}: {fields['trade']} is {state}.")

@@ -31,5 +31,4 @@ def closing_structure(
 
 def defined_width(structure: Structure) -> float | None:
     """Return the most that a structure which closes something can be worth, points; None where it has no bound."""
-    floor = structure.inverse().worst_payoff()
-    return None if floor is None else -floor
+    return structure.best_payoff()

@@ -19,15 +19,12 @@ def record_intent(
     """Write INTENT for a sized intent; amounts are the optional *_u6 totals of all its units."""
     legs: list[dict[str, object]] = []
     for leg in intent.structure.legs:
-        row: dict[str, object] = {"symbol": leg.symbol, "ratio": leg.ratio, "mult": leg.instrument.multiplier}
-        if leg.instrument.right is not None:
-            row |= {
-                "right": leg.instrument.right.value,
-                "strike_u6": to_u6(leg.instrument.strike),
-                "expiry": leg.instrument.expiry,
-            }
+        item = leg.instrument
+        row: dict[str, object] = {"symbol": item.symbol, "ratio": leg.ratio, "mult": item.multiplier}
+        if item.right is not None:
+            row |= {"right": item.right, "strike_u6": to_u6(item.strike), "expiry": item.expiry}
         legs.append(row)
-    reason = {} if intent.reason is None else {"reason": intent.reason.value}
+    reason = {} if intent.reason is None else {"reason": intent.reason}
     basis = RiskBasis.MAX_LOSS if intent.risk is None else intent.risk.basis
     ledger.append(
         Kind.INTENT,
@@ -35,11 +32,11 @@ def record_intent(
         now,
         intent=intent_id,
         trade=intent.trade,
-        purpose=purpose.value,
-        structure=intent.structure.name.value,
+        purpose=purpose,
+        structure=intent.structure.name,
         legs=legs,
         qty=intent.qty,
-        risk_basis=basis.value,
+        risk_basis=basis,
         **reason,
         **amounts,
     )
@@ -60,9 +57,9 @@ def allow_intent(
         strategy,
         now,
         intent=intent_id,
-        gate=Gate.INVARIANTS.value,
+        gate=Gate.INVARIANTS,
         allowed=True,
-        reason=Reason.ALLOWED.value,
+        reason=Reason.ALLOWED,
         scale_e6=round(scale * 1e6),
         ages=dict(ages or {}),
         detail={},

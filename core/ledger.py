@@ -147,7 +147,7 @@ class Ledger:
         elif now > self._time:
             time_text = utc_text(now)
         text = form.line(book, self._seq, time_text, self._head, fields)
-        kept = self._keeps(kind, book, fields)
+        kept = self._kept(kind, book, fields) if self._durable_orders and kind in MOVES else None
         self._fold(kind, book, fields, now)
         digest = hashlib.sha256(text.encode("ascii")).hexdigest()
         if kept is not None:
@@ -159,10 +159,8 @@ class Ledger:
         if self._failure is not None and now >= self._retry_at:
             self.flush(durable=True)
 
-    def _keeps(self, kind: Kind, book: str, fields: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the row of the tail, as it stands before the fold sees the record; None where none is kept."""
-        if not self._durable_orders or kind not in MOVES:
-            return None
+    def _kept(self, kind: Kind, book: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the row of the tail, as it stands before the fold sees the record."""
         return {"seq": self._seq, "kind": str(kind), "book": book, "fields": plain(kind, fields)}
 
     def flush(self, *, durable: bool) -> bool:

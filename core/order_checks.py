@@ -22,8 +22,8 @@ _EPS = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """What a final order is judged against. held is what we hold per symbol, own what its trade holds of that; working
-    the signed open quantity of our own orders per symbol.
+    """What a final order is judged against. held is what we hold per symbol, own what its trade holds of that, both
+    for a reduction only; working the signed open quantity of our own orders per symbol.
     """
 
     purpose: Purpose
@@ -60,15 +60,14 @@ def _identity(request: OrderRequest, facts: OrderFacts) -> Verdict | None:
 
 
 def _structure(request: OrderRequest) -> Verdict | None:
-    symbols = [leg.symbol for leg in request.legs]
-    whole = (
-        all(type(leg.qty) is int and leg.qty != 0 for leg in request.legs)
-        and type(request.units) is int
-        and request.units > 0
-    )
+    symbols = [leg.instrument.symbol for leg in request.legs]
+    quantities = [leg.qty for leg in request.legs]
+    whole = type(request.units) is int and request.units > 0
+    for qty in quantities:
+        whole = whole and type(qty) is int and qty != 0
     if not whole or len(set(symbols)) != len(symbols) or not symbols:
         return Verdict.refuse(Reason.DENIED_STRUCTURE, legs=len(symbols))
-    if math.gcd(*(leg.qty for leg in request.legs)) != request.units:
+    if math.gcd(*quantities) != request.units:
         return Verdict.refuse(Reason.DENIED_STRUCTURE, units=request.units)
     if len(symbols) > 1 and request.type is not OrderType.COMBO_LIMIT:
         return Verdict.refuse(Reason.DENIED_STRUCTURE, type=request.type.value)
@@ -153,13 +152,14 @@ class Throttle:
 
     def room(self, now: datetime, *, opening: bool) -> bool:
         since = now - timedelta(seconds=60)
-        self._sent = [item for item in self._sent if item[0] > since]
+        if self._sent and self._sent[0][0] <= since:
+            self._sent = [item for item in self._sent if item[0] > since]
         if (
             len(self._sent) >= self._settings.orders_per_min
             or self._session_orders >= self._settings.orders_per_session
         ):
             return False
-        return not opening or sum(1 for item in self._sent if item[1]) < self._settings.entries_per_min
+        return not opening or sum([item[1] for item in self._sent]) < self._settings.entries_per_min
 
     def count(self, now: datetime, *, opening: bool) -> None:
         self._sent.append((now, opening))
@@ -171,7 +171,8 @@ def open_quantities(orders: Iterable[tuple[tuple[OrderLeg, ...], Mapping[str, in
     total: dict[str, int] = {}
     for legs, filled in orders:
         for leg in legs:
-            left = leg.qty - filled.get(leg.symbol, 0)
+            symbol = leg.instrument.symbol
+            left = leg.qty - filled.get(symbol, 0)
             if left:
-                total[leg.symbol] = total.get(leg.symbol, 0) + left
+                total[symbol] = total.get(symbol, 0) + left
     return total

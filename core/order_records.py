@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from core.errors import LedgerError
 from core.vocabulary import OrderOutcome, Purpose
+
+PURPOSES: Final = {item.value: item for item in Purpose}
+"""Value -> member: a record has the member or, read back from its line, the value, which is equal."""
 
 
 class OrderRecords:
@@ -28,7 +31,7 @@ class OrderRecords:
         self._fills: dict[str, int] = {}
 
     def working(self, trade: str | None = None) -> tuple[str, ...]:
-        return tuple(order for order, owner in self._working.items() if trade in (None, owner))
+        return tuple([order for order, owner in self._working.items() if trade is None or trade == owner])
 
     def attempts(self, trade: str, purpose: Purpose) -> int:
         return self._attempts.get((trade, purpose), 0)
@@ -38,7 +41,7 @@ class OrderRecords:
 
     def plan(self, fields: Mapping[str, Any]) -> None:
         """Take ORDER_INTENT in.  Raises LedgerError for an id that was used before."""
-        order, trade, purpose = fields["order"], fields["trade"], Purpose(fields["purpose"])
+        order, trade, purpose = fields["order"], fields["trade"], PURPOSES[fields["purpose"]]
         if order in self.orders:
             raise LedgerError(f"ORDER_INTENT.order = {order!r}: expected an id that was never used.")
         self.orders[order] = (trade, purpose, fields["attempt"])

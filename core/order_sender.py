@@ -58,11 +58,11 @@ class OrderSender:
         if snapshot.time > snapshot.session.close - _LAST_SEND:
             return True
         if parent.is_opening:
-            return not all(self._agree_on(symbol) for symbol in parent.structure.symbols)
+            return not self._agree_on(parent.structure.symbols)
         return not self._throttle.room(snapshot.time, opening=False)
 
-    def _agree_on(self, symbol: str) -> bool:
-        return self._broker.position(symbol) == self._books.position(symbol)
+    def _agree_on(self, symbols: Iterable[str]) -> bool:
+        return all(self._broker.position(symbol) == self._books.position(symbol) for symbol in symbols)
 
     def refusal(
         self, parent: Parent, draft: Draft, working: Iterable[Child], snapshot: MarketSnapshot
@@ -82,9 +82,9 @@ class OrderSender:
             parent.strategy,
             snapshot.time,
             intent=parent.intent_id,
-            gate=Gate.INVARIANTS.value,
+            gate=Gate.INVARIANTS,
             allowed=False,
-            reason=verdict.reason.value,
+            reason=verdict.reason,
             scale_e6=0,
             ages={},
             detail=ledger_detail(verdict.detail),
@@ -119,7 +119,7 @@ class OrderSender:
             parent.strategy,
             now,
             order=child.id,
-            outcome=outcome.value,
+            outcome=outcome,
             filled=units,
             left=child.request.units - units,
         )
@@ -134,11 +134,11 @@ class OrderSender:
             order=child.id,
             intent=parent.intent_id,
             trade=parent.trade,
-            purpose=parent.purpose.value,
+            purpose=parent.purpose,
             attempt=self._maker.use(parent, request),
-            type=request.type.value,
-            tif=request.tif.value,
-            legs=[{"symbol": leg.symbol, "qty": leg.qty} for leg in request.legs],
+            type=request.type,
+            tif=request.tif,
+            legs=[{"symbol": leg.instrument.symbol, "qty": leg.qty} for leg in request.legs],
             deadline=child.deadline,
             **limit,
         )
@@ -157,15 +157,17 @@ class OrderSender:
         books, structure = self._books, draft.structure
         state, may_flatten = self.state_of(parent.strategy, structure.symbols)
         whole = structure is parent.structure
+        # What an opening may not do is asked of its size; only a reduction is measured by what is held.
+        held = {} if parent.is_opening else {symbol: self._held(parent, symbol) for symbol in structure.symbols}
         return OrderFacts(
             purpose=parent.purpose,
             state=state,
             may_flatten=may_flatten,
             approved_units=parent.units if whole else max(parent.units, draft.request.units),
             committed_units=parent.done_units if whole else 0,
-            held={symbol: self._held(parent, symbol) for symbol in structure.symbols},
-            own=books.agreed_legs(parent.trade),
-            working=open_quantities((child.request.legs, child.filled) for child in working),
+            held=held,
+            own={} if parent.is_opening else books.agreed_legs(parent.trade),
+            working=open_quantities([(child.request.legs, child.filled) for child in working]),
             used_ids=self._maker.used_ids,
             net=draft.net,
             tick=structure.tick,

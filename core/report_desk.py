@@ -106,14 +106,14 @@ class ReportDesk:
         elif event.status not in child.reported:
             child.reported.add(event.status)
             self._ledger.append(
-                Kind.ORDER_EVENT, parent.strategy, now, order=child.id, status=event.status.value, text=event.text
+                Kind.ORDER_EVENT, parent.strategy, now, order=child.id, status=event.status, text=event.text
             )
         child.absorb(event)
 
     def _write_fill(self, parent: Parent, child: Child, event: BrokerEvent, source: FillSource, now: datetime) -> None:
         child.fills += 1
         child.fees_u6 += event.fee_u6
-        multiplier = next(leg.instrument.multiplier for leg in child.request.legs if leg.symbol == event.symbol)
+        multiplier = child.request.legs[0].instrument.multiplier  # the same for every leg of a structure
         self._ledger.append(
             Kind.FILL,
             parent.strategy,
@@ -129,7 +129,7 @@ class ReportDesk:
             exec_time=event.exec_time,
             cash_after_u6=self._books.cash_u6 - event.qty * event.price_u6 * multiplier - event.fee_u6,
             pos_after=self._books.position(event.symbol) + event.qty,
-            source=source.value,
+            source=source,
         )
 
     def _set_aside(self, event: BrokerEvent, cause: str, strategy: str, now: datetime) -> None:

@@ -27,7 +27,7 @@ class TradeState(StrEnum):
 
     @property
     def is_end(self) -> bool:
-        return self in (TradeState.CLOSED, TradeState.CANCELLED)
+        return self is TradeState.CLOSED or self is TradeState.CANCELLED
 
 
 class Trigger(StrEnum):

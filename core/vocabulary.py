@@ -30,7 +30,8 @@ U6: Final = 1_000_000
 
 def to_u6(usd: float) -> int:
     """Return USD as integer micro-dollars, rounded half away from zero (prices have at most four decimals)."""
-    return int(math.copysign(math.floor(abs(usd) * U6 + 0.5), usd))
+    scaled = usd * U6
+    return int(scaled + 0.5) if scaled >= 0 else -int(0.5 - scaled)
 
 
 class Right(StrEnum):
@@ -57,7 +58,7 @@ class Purpose(StrEnum):
 
     @property
     def adds_risk(self) -> bool:
-        return self in (Purpose.OPEN, Purpose.ADD, Purpose.ROLL)
+        return self is Purpose.OPEN or self is Purpose.ADD or self is Purpose.ROLL
 
 
 class IntentKind(StrEnum):
@@ -164,7 +165,7 @@ class OrderStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        return self in (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.INVALID)
+        return self is OrderStatus.FILLED or self is OrderStatus.CANCELLED or self is OrderStatus.INVALID
 
 
 class Family(Enum):
@@ -273,9 +274,15 @@ class Structure:
 
     name: StructureName
     legs: tuple[Leg, ...]
+    symbols: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    expiries: tuple[date, ...] = field(init=False, repr=False, compare=False)
+    """Sorted distinct expiry dates; empty for shares.  Like the symbols asked many times, and the legs never change."""
 
     def __post_init__(self) -> None:
-        symbols = [leg.symbol for leg in self.legs]
+        symbols = tuple([leg.instrument.symbol for leg in self.legs])
+        dates = {leg.instrument.expiry for leg in self.legs if leg.instrument.expiry is not None}
+        object.__setattr__(self, "symbols", symbols)
+        object.__setattr__(self, "expiries", tuple(sorted(dates)))
         if not self.legs:
             raise VocabularyError(f"{self.name}: a structure needs at least one leg")
         if len(set(symbols)) != len(symbols):
@@ -285,7 +292,7 @@ class Structure:
                 raise VocabularyError(
                     f"{self.name}: ratio {leg.ratio!r} of {leg.symbol}: expected a whole number other than 0"
                 )
-        if math.gcd(*(leg.ratio for leg in self.legs)) != 1:
+        if math.gcd(*[leg.ratio for leg in self.legs]) != 1:
             raise VocabularyError(f"{self.name}: the ratios have a common factor; put it into the quantity")
         if len({leg.instrument.multiplier for leg in self.legs}) != 1:
             raise VocabularyError(f"{self.name}: its legs have different multipliers")
@@ -305,15 +312,6 @@ class Structure:
     @property
     def family(self) -> str:
         return Family.name_of(self.underlying)
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        return tuple(leg.symbol for leg in self.legs)
-
-    @property
-    def expiries(self) -> tuple[date, ...]:
-        """Sorted distinct expiry dates; empty for shares."""
-        return tuple(sorted({leg.instrument.expiry for leg in self.legs if leg.instrument.expiry is not None}))
 
     @property
     def contracts(self) -> int:
@@ -341,15 +339,28 @@ class Structure:
         """
         if len(self.expiries) > 1:
             return None
-        rise = sum(leg.ratio for leg in self.legs if leg.instrument.right is not Right.PUT)
-        if rise < 0:
+        if self._rise() < 0:
             return None
-        corners = [0.0, *(leg.instrument.strike for leg in self.legs if leg.instrument.kind is Kind.OPTION)]
-        return min(self.payoff(price) for price in corners)
+        return min([self.payoff(price) for price in self._corners()])
+
+    def best_payoff(self) -> float | None:
+        """Return the highest value in points of one unit at its single expiry, None where it has no ceiling or several
+        expiries.
+        """
+        if len(self.expiries) > 1 or self._rise() > 0:
+            return None
+        return max([self.payoff(price) for price in self._corners()])
+
+    def _rise(self) -> int:
+        """Return by how much the value rises with each point far above the last strike."""
+        return sum([leg.ratio for leg in self.legs if leg.instrument.right is not Right.PUT])
+
+    def _corners(self) -> list[float]:
+        return [0.0, *[leg.instrument.strike for leg in self.legs if leg.instrument.right is not None]]
 
     def payoff(self, price: float) -> float:
         """Return the value in points of one unit at expiry with the underlying at price."""
-        return sum(leg.ratio * leg.instrument.payoff(price) for leg in self.legs)
+        return sum([leg.ratio * leg.instrument.payoff(price) for leg in self.legs])
 
     def max_loss_points(self, net_cash: float) -> float | None:
         """Return the most that one unit opened for net_cash points can lose, fees apart; None where that has no

@@ -53,10 +53,10 @@ class Child:
     text: str = ""
     reported: set[OrderStatus] = field(default_factory=set)
     told: set[BrokerEvent] = field(default_factory=set)
+    id: str = field(init=False)
 
-    @property
-    def id(self) -> str:
-        return self.request.order
+    def __post_init__(self) -> None:
+        self.id = self.request.order
 
     @property
     def state(self) -> OrderState:
@@ -75,7 +75,10 @@ class Child:
         return self.outcome is not None
 
     def ordered(self, symbol: str) -> int:
-        return next((leg.qty for leg in self.request.legs if leg.symbol == symbol), 0)
+        for leg in self.request.legs:
+            if leg.instrument.symbol == symbol:
+                return leg.qty
+        return 0
 
     def misfit(self, event: BrokerEvent) -> str | None:
         """Return why an event cannot belong to this order: foreign symbol, wrong side, overfill, or a fill after the
@@ -118,21 +121,26 @@ class Child:
         """
         if self.lacks_fills:
             return None
-        if any(status is OrderStatus.INVALID for status in self.status.values()):
+        if OrderStatus.INVALID in self.status.values():
             return OrderOutcome.REJECTED
-        if any(not (status := self.status.get(leg.symbol)) or not status.is_final for leg in self.request.legs):
-            return None
-        if all(self.filled.get(leg.symbol, 0) == leg.qty for leg in self.request.legs):
+        is_full = True
+        for leg in self.request.legs:
+            status = self.status.get(leg.instrument.symbol)
+            if status is None or not status.is_final:
+                return None
+            is_full = is_full and self.filled.get(leg.instrument.symbol, 0) == leg.qty
+        if is_full:
             return OrderOutcome.FILLED
         return OrderOutcome.CANCELLED if self.cancel_at is not None else OrderOutcome.EXPIRED
 
     @property
     def lacks_fills(self) -> bool:
         """Whether a leg is called filled of which not every fill has come: how much it filled is not known yet."""
-        return any(
-            self.status.get(leg.symbol) is OrderStatus.FILLED and self.filled.get(leg.symbol, 0) != leg.qty
-            for leg in self.request.legs
-        )
+        for leg in self.request.legs:
+            symbol = leg.instrument.symbol
+            if self.status.get(symbol) is OrderStatus.FILLED and self.filled.get(symbol, 0) != leg.qty:
+                return True
+        return False
 
     def stands_for(self, request: OrderRequest) -> bool:
         """Whether this order, or what is left of it, is that request already."""
@@ -144,13 +152,20 @@ class Child:
     @property
     def is_balanced(self) -> bool:
         """Whether what is filled is a whole number of units in every leg."""
-        units = self.filled_units()
-        return all(self.filled.get(leg.symbol, 0) == leg.qty // self.request.units * units for leg in self.request.legs)
+        if not self.filled:
+            return True
+        units, per_unit = self.filled_units(), self.request.units
+        for leg in self.request.legs:
+            if self.filled.get(leg.instrument.symbol, 0) != leg.qty // per_unit * units:
+                return False
+        return True
 
     def filled_units(self) -> int:
         """Return balanced units: min over legs of floor(filled / ratio)."""
-        per_unit = {leg.symbol: leg.qty // self.request.units for leg in self.request.legs}
-        return min(self.filled.get(symbol, 0) // ratio for symbol, ratio in per_unit.items())
+        if not self.filled:
+            return 0
+        per_unit = self.request.units
+        return min([self.filled.get(leg.instrument.symbol, 0) // (leg.qty // per_unit) for leg in self.request.legs])
 
 
 class ParentEnd(StrEnum):
@@ -208,22 +223,15 @@ class Parent:
     leg_wise: bool = False
     was_rejected: bool = False
     style: Style = Style.LADDER
+    trade: str = field(init=False)
+    strategy: str = field(init=False)
+    is_opening: bool = field(init=False)
+    is_repair: bool = field(init=False)
 
-    @property
-    def trade(self) -> str:
-        return self.intent.trade
-
-    @property
-    def strategy(self) -> str:
-        return self.intent.strategy
-
-    @property
-    def is_opening(self) -> bool:
-        return self.purpose.adds_risk
-
-    @property
-    def is_repair(self) -> bool:
-        return self.purpose is Purpose.REPAIR
+    def __post_init__(self) -> None:
+        self.trade, self.strategy = self.intent.trade, self.intent.strategy
+        self.is_opening = self.purpose.adds_risk
+        self.is_repair = self.purpose is Purpose.REPAIR
 
     @property
     def can_split(self) -> bool:
@@ -285,19 +293,22 @@ class WorkingOrders:
     def children(self) -> tuple[Child, ...]:
         if not self.parents:
             return ()  # as in nearly every step
-        return tuple(child for parent in self.parents if (child := parent.working) is not None)
+        return tuple([child for parent in self.parents if (child := parent.working) is not None])
 
     def of(self, trade: str) -> tuple[Parent, ...]:
-        return tuple(parent for parent in self if parent.trade == trade)
-
-    def opening(self, trade: str) -> Parent | None:
-        return next((parent for parent in self.of(trade) if parent.is_opening), None)
+        return tuple([parent for parent in self.parents if parent.trade == trade])
 
     def closing(self, trade: str) -> Parent | None:
-        return next((parent for parent in self.of(trade) if not parent.is_opening and not parent.is_repair), None)
+        for parent in self.parents:
+            if parent.trade == trade and not parent.is_opening and not parent.is_repair:
+                return parent
+        return None
 
     def repairs(self, trade: str) -> tuple[Parent, ...]:
-        return tuple(parent for parent in self.of(trade) if parent.is_repair)
+        return tuple([parent for parent in self.of(trade) if parent.is_repair])
 
     def opening_of(self, strategy: str) -> Parent | None:
-        return next((parent for parent in self if parent.strategy == strategy and parent.is_opening), None)
+        for parent in self.parents:
+            if parent.is_opening and parent.strategy == strategy:
+                return parent
+        return None
