@@ -117,7 +117,5 @@ class Leaving:
 
     def _goes_on(self, trade: Trade) -> bool:
         """Whether a trade has begun to leave and nothing works on it: only a target without a fill is taken back."""
-        if self._gateway.closing_of(trade.id) is not None:
-            return False
         begun = trade.closings > 0 or trade.exit_reason not in (None, Reason.EXIT_TARGET)
-        return begun or trade.state is TradeState.EXITING
+        return (begun or trade.state is TradeState.EXITING) and self._gateway.closing_of(trade.id) is None

@@ -264,11 +264,15 @@ class StateManager:
 
     def _has_expired(self, trade: Trade, snapshot: MarketSnapshot) -> bool:
         """Past X on the expiry date of all that is held, or only bidless longs of today are left and nothing works."""
-        today = snapshot.session.day
-        expiries = [self._books.instrument(symbol).expiry for symbol in trade.legs]
-        if not expiries or any(expiry is None or expiry > today for expiry in expiries):
+        today, ends_today = snapshot.session.day, False
+        for symbol in trade.legs:
+            expiry = self._books.instrument(symbol).expiry
+            if expiry is None or expiry > today:
+                return False
+            ends_today = ends_today or expiry == today
+        if not trade.legs:
             return False
-        if snapshot.time >= snapshot.session.close or today not in expiries:
+        if snapshot.time >= snapshot.session.close or not ends_today:
             return True
         if trade.state is not TradeState.EXITING or self._books.working_orders(trade.id):
             return False
