@@ -47,6 +47,10 @@ class Books:
         self.breaks: dict[str, OpenBreak] = {}
         self.refusals: Counter[Reason] = Counter()
         self.session_day: date | None = None
+        self.has_open_trades = False
+        """Whether a trade is neither CLOSED nor CANCELLED."""
+        self.is_flat = True
+        """Whether no book holds anything."""
         self._instruments: dict[str, Instrument] = {}
         self._positions: dict[str, int] = {}
         self._by_book: dict[tuple[str, str], int] = {}
@@ -73,11 +77,6 @@ class Books:
 
     def has_trade(self, trade: str) -> bool:
         return trade in self._trades
-
-    @property
-    def has_open_trades(self) -> bool:
-        """Whether a trade is neither CLOSED nor CANCELLED."""
-        return bool(self._open)
 
     def open_trades(self, strategy: str | None = None) -> tuple[Trade, ...]:
         """Return trades that are neither CLOSED nor CANCELLED, in the order of their plans."""
@@ -126,11 +125,6 @@ class Books:
 
     def instrument(self, symbol: str) -> Instrument:
         return self._instruments[symbol]
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether no book holds anything."""
-        return not self._positions
 
     def position(self, symbol: str) -> int:
         return self._positions.get(symbol, 0)
@@ -282,8 +276,12 @@ class Books:
         declared = {symbol: per_unit * units for symbol, per_unit in declared_nakeds(structure).items()}
         made = Trade(trade, book, structure, units, risk, fields.get("margin_u6", 0), time, basis, declared)
         self._trades[trade] = self._open[trade] = made
-        self._open_of.clear()
+        self._open_trades_changed()
         self._planned.setdefault((book, day_of(trade, time)), []).append(made)
+
+    def _open_trades_changed(self) -> None:
+        self._open_of.clear()
+        self.has_open_trades = bool(self._open)
 
     def _order_intent(self, _book: str, fields: Mapping[str, Any], _time: datetime) -> None:
         if fields["trade"] not in self._trades:
@@ -349,6 +347,7 @@ class Books:
     def _move(self, book: str, symbol: str, qty: int, time: datetime) -> None:
         _add(self._positions, symbol, qty)
         self._held = None
+        self.is_flat = not self._positions
         _add(self._by_book, (book, symbol), qty)
         self.movements += 1
         self._moved[symbol] = self.last_moved = time
@@ -397,7 +396,7 @@ class Books:
         if after.is_end:
             trade.closed = time
             self._open.pop(trade.id)
-            self._open_of.clear()
+            self._open_trades_changed()
             if after is TradeState.CLOSED and trade.opened is not None:
                 self._closed.setdefault(trade.strategy, []).append(trade)
 

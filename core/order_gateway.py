@@ -84,7 +84,7 @@ class OrderGateway:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is at work and no report waits to be folded."""
-        return not self._orders.parents and not self._desk.has_reports
+        return not self._orders.parents and not self._desk.waiting
 
     def parents(self) -> tuple[Parent, ...]:
         return self._orders.parents
@@ -107,7 +107,7 @@ class OrderGateway:
 
     def fold(self, now: datetime) -> None:
         """Fold all queued reports into ledger, books and orders, then judge the orders that they concern."""
-        if not self._desk.has_reports:
+        if not self._desk.waiting:
             return
         for touched in self._desk.fold(now):
             parent, child = touched.parent, touched.child
@@ -328,7 +328,7 @@ class OrderGateway:
         """
         waits = (OrderState.CANCEL_PENDING, OrderState.UNRESOLVED)
         return (
-            (self._desk.has_reports and bool(self._group_wait))
+            (bool(self._desk.waiting) and bool(self._group_wait))
             or self._closings.is_waiting
             or any(child.state in waits or child.is_broken for child in self._orders.children)
             or self._books.has_uncovered

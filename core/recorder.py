@@ -8,7 +8,7 @@ and close.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -28,6 +28,8 @@ from core.state_manager import StateManager
 from core.trading_state import Change, StateBoard
 from core.vocabulary import FAMILY, Gate, SessionPhase, TradingState, to_u6
 
+_NOTHING: Final[frozenset[str]] = frozenset()
+
 ANCHOR_CHANNEL: Final = "Ledger anchor"
 """The runtime statistic, and the line of the log, that an anchor is published in."""
 
@@ -44,6 +46,15 @@ class RunFacts:
     data_manifest: str
     start: date
     end: date
+
+
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """What a mark shows: symbols, the same in their order, and their underlyings."""
+
+    symbols: frozenset[str]
+    names: Sequence[str]
+    underlyings: Sequence[str]
 
 
 class Recorder:
@@ -79,6 +90,7 @@ class Recorder:
         """Symbols that were held or at work when the last step ended: the minute since then is theirs to be marked."""
         self._played: frozenset[str] = frozenset()
         """What this step began with, for the mark at the close: an auction may have sold it."""
+        self._marked = _Marked(_NOTHING, (), ())
         self._seen_play: tuple[Mapping[str, int], tuple[str, ...], frozenset[str]] = ({}, (), frozenset())
 
     # --------------------------------------------------------------------------------------------------------- header
@@ -188,27 +200,29 @@ class Recorder:
         """Write phase and VIX when they change, and the mark of this step."""
         if phase is not self._phase:
             self._phase = phase
-            self._ledger.append(Kind.PHASE, "", snapshot.time, phase=phase.value)
+            self._ledger.append(Kind.PHASE, "", snapshot.time, phase=phase)
         trades = phase.market_open and self._books.has_open_trades
         has_bars = phase.market_open and snapshot.time > session.open
-        assert snapshot.vix is not None
-        self._vix_record(snapshot.vix, snapshot.time, always=trades)
+        vix = snapshot.vix
+        assert vix is not None
+        if trades or self._vix != (vix.verdict, vix.regime):
+            self._vix_record(vix, snapshot.time)
         if has_bars and (trades or self.lately_in_play or not self._marked_open or self._in_play()):
             self._mark(snapshot)
             self._marked_open = True
 
     def ask_vix(self, snapshot: MarketSnapshot) -> None:
         """Write VIX before an entry is judged on it, unless this step has written it already."""
-        assert snapshot.vix is not None
-        self._vix_record(snapshot.vix, snapshot.time, always=self._vix_at != snapshot.time)
+        vix = snapshot.vix
+        assert vix is not None
+        if self._vix_at != snapshot.time or self._vix != (vix.verdict, vix.regime):
+            self._vix_record(vix, snapshot.time)
 
-    def _vix_record(self, vix: VixReading, now: datetime, *, always: bool) -> None:
-        if not always and self._vix == (vix.verdict, vix.regime):
-            return
+    def _vix_record(self, vix: VixReading, now: datetime) -> None:
         self._vix, self._vix_at = (vix.verdict, vix.regime), now
         value = {} if vix.value is None else {"value_e6": round(vix.value * 1e6)}
         age = int(min(vix.age_s, 86_400))
-        self._ledger.append(Kind.VIX, "", now, age_s=age, verdict=vix.verdict.value, regime=vix.regime.value, **value)
+        self._ledger.append(Kind.VIX, "", now, age_s=age, verdict=vix.verdict, regime=vix.regime, **value)
 
     def _mark(self, snapshot: MarketSnapshot, also: frozenset[str] = frozenset()) -> None:
         assert snapshot.equity is not None
@@ -216,9 +230,13 @@ class Recorder:
         if snapshot.equity.usd is None:
             return
         margin = self._margin.usage(snapshot, self._books)
-        symbols = sorted(self._in_play() | self.lately_in_play | also)
-        px = {symbol: _px(snapshot.quote(symbol), snapshot.price(symbol)) for symbol in symbols}
-        for underlying in sorted({self._books.instrument(symbol).underlying for symbol in symbols}):
+        played = self._in_play()
+        if also or self.lately_in_play is not played:
+            played = played | self.lately_in_play | also
+        if played is not self._marked.symbols:
+            self._marked = self._marks_of(played)
+        px = {symbol: _px(snapshot.quote(symbol), snapshot.price(symbol)) for symbol in self._marked.names}
+        for underlying in self._marked.underlyings:
             bar = snapshot.bars.get(underlying)
             if bar is not None and underlying not in px:
                 px[underlying] = [0, 0, to_u6(bar.close), to_u6(bar.low), to_u6(bar.high)]
@@ -236,11 +254,18 @@ class Recorder:
             c_loss_u6=to_u6(margin.c_loss_usd),
         )
 
+    def _marks_of(self, symbols: frozenset[str]) -> _Marked:
+        underlyings = {self._books.instrument(symbol).underlying for symbol in symbols}
+        return _Marked(symbols, sorted(symbols), sorted(underlyings))
+
     def _in_play(self) -> frozenset[str]:
         """Return what is held or at work.  Both views are made anew when they change, so that the same two objects
         give the same symbols.
         """
-        held, at_work = self._books.positions(), self.at_work()
+        at_work = self.at_work()
+        if self._books.is_flat and not at_work:
+            return _NOTHING
+        held = self._books.positions()
         seen_held, seen_at_work, found = self._seen_play
         if held is not seen_held or at_work is not seen_at_work:
             found = frozenset(held).union(at_work)
@@ -286,7 +311,8 @@ class Recorder:
         if self._books.movements != self._stated_movements:
             self.statement(snapshot.time)
         self._played, self.lately_in_play = self.lately_in_play, self._in_play()
-        self.save_state(snapshot.time)
+        if not self._state.is_saved:
+            self.save_state(snapshot.time)
 
     def save_state(self, now: datetime) -> None:
         """Save the state when something has changed since the last time."""
@@ -343,7 +369,5 @@ class Recorder:
 
 
 def _px(quote: Quote, last: float | None) -> list[int]:
-    def u6(value: float | None) -> int:
-        return 0 if value is None else to_u6(value)
-
-    return [u6(quote.bid), u6(quote.ask), u6(last), u6(quote.low_bid), u6(quote.high_ask)]
+    """Return bid, ask, last, low and high as MARK holds them: 0 where there is none."""
+    return [to_u6(value or 0.0) for value in (quote.bid, quote.ask, last, quote.low_bid, quote.high_ask)]

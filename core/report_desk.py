@@ -37,17 +37,13 @@ class ReportDesk:
         self._ledger = ledger
         self._books = books
         self._find_order = find
-        self._queue: deque[tuple[BrokerEvent, FillSource]] = deque()
+        self.waiting: deque[tuple[BrokerEvent, FillSource]] = deque()
+        """Reports that wait to be folded."""
         self._owners: dict[str, tuple[Parent, Child]] = {}
 
     def post(self, event: BrokerEvent) -> None:
         """Append a report; the only thing that a broker's thread may do."""
-        self._queue.append((event, FillSource.EVENT))
-
-    @property
-    def has_reports(self) -> bool:
-        """Whether something waits to be folded."""
-        return bool(self._queue)
+        self.waiting.append((event, FillSource.EVENT))
 
     def extend(self, events: Iterable[BrokerEvent]) -> None:
         for event in events:
@@ -62,8 +58,8 @@ class ReportDesk:
     def fold(self, now: datetime) -> tuple[Touched, ...]:
         """Write every queued report down; returns the children concerned, in the order of their first report."""
         touched: dict[str, Touched] = {}
-        while self._queue:
-            event, source = self._queue.popleft()
+        while self.waiting:
+            event, source = self.waiting.popleft()
             owner = self._owners.get(event.order)
             if owner is None:
                 self._set_aside(event, "UNKNOWN_ORDER", "", now)
@@ -151,7 +147,7 @@ class ReportDesk:
 
     def _find(self, event: BrokerEvent) -> None:
         """Queue a report that nobody sent."""
-        self._queue.append((event, FillSource.RECOVERED))
+        self.waiting.append((event, FillSource.RECOVERED))
 
     def recover(self, known: BrokerOrder, child: Child, now: datetime) -> None:
         """Queue what the broker knows of an order and we do not: missing fills, with the fees that are left, and its
