@@ -35,15 +35,19 @@ class Zone:
 
     def local(self, utc: datetime) -> datetime:
         """Return the zone's wall time of a UTC moment."""
-        day = utc.toordinal()
+        offset = self.offset_on(utc.toordinal())
+        return utc + offset if offset is not None else self._slow_local(utc)
+
+    def offset_on(self, day: int) -> timedelta | None:
+        """Return what to add to the moments of a UTC day (its ordinal), None where that changes within it."""
         try:
-            offset = self._of_utc_day[day]
+            return self._of_utc_day[day]
         except KeyError:
             midnight = datetime.fromordinal(day)
             first = self._slow_local(midnight) - midnight
             last = self._slow_local(midnight + ONE_DAY) - midnight - ONE_DAY
             offset = self._of_utc_day[day] = first if first == last else None
-        return utc + offset if offset is not None else self._slow_local(utc)
+            return offset
 
     def utc(self, local: datetime) -> datetime:
         """Return the UTC moment of a wall time: the later of two in the autumn, the end of the gap in the spring.
@@ -103,11 +107,13 @@ def date_of_stamp(stamp: int) -> date:
 class EngineClock:
     """The one clock of a run."""
 
-    __slots__ = ("_zone", "new_york", "stamp", "time", "utc")
+    __slots__ = ("_day", "_offset", "_zone", "new_york", "stamp", "time", "utc")
 
     def __init__(self, start: datetime, zone_name: str = NEW_YORK) -> None:
         self.new_york = zone(NEW_YORK)
         self._zone = zone(zone_name)
+        self._day = -1  # the UTC day whose offset from it to the algorithm's zone is known; None: it changes in it
+        self._offset: timedelta | None = None
         self.time = start
         self.utc = self._zone.utc(start)
         self.stamp = 0
@@ -120,8 +126,13 @@ class EngineClock:
     def set_zone(self, name: str) -> None:
         """Change the algorithm's zone; its wall time stays, as LEAN does it before the start date is final."""
         self._zone = zone(name)
+        self._day = -1
         self.utc = self._zone.utc(self.time)
 
     def set_utc(self, utc: datetime) -> None:
         self.utc = utc
-        self.time = self._zone.local(utc)
+        day = utc.toordinal()
+        if day != self._day:
+            self._day, self._offset = day, self._zone.offset_on(day)
+        offset = self._offset
+        self.time = utc + offset if offset is not None else self._zone.local(utc)

@@ -23,17 +23,9 @@ class HookCaller:
 
     def __call__(self, where: str, hook: Callable[..., Any], *arguments: Any) -> bool:
         """Return whether the hook came back; whatever it throws becomes the run's error."""
-        if self._is_inside:
-            return self._guarded(where, hook, arguments)
+        is_outermost = not self._is_inside
         self._is_inside = True
-        started = perf_counter()
-        try:
-            return self._guarded(where, hook, arguments)
-        finally:
-            self.algorithm_s += perf_counter() - started
-            self._is_inside = False
-
-    def _guarded(self, where: str, hook: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+        started = perf_counter() if is_outermost else 0.0
         try:
             hook(*arguments)
         except SimulatedDeath:
@@ -41,4 +33,8 @@ class HookCaller:
         except BaseException as error:  # noqa: BLE001 - LEAN's boundary: even SystemExit in a hook is a runtime error
             self._engine.set_runtime_error(where, error, traceback.format_exc())
             return False
+        finally:
+            if is_outermost:
+                self.algorithm_s += perf_counter() - started
+                self._is_inside = False
         return True

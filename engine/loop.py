@@ -109,7 +109,9 @@ class Loop:
                 utc = midnight + MINUTE_OFFSETS[minute]
                 if not self._may_go_on():
                     return
-                yield from self._past(utc)
+                if self._is_behind(utc):
+                    yield from self._past(utc)
+                yield utc
                 if not self._night_slice(ordinal, minute, utc, point):
                     return
                 # What joined just now may be warned of later this night.
@@ -120,7 +122,9 @@ class Loop:
                 utc = midnight + MINUTE_OFFSETS[bar_end]
                 if not self._may_go_on():
                     return
-                yield from self._past(utc)
+                if self._is_behind(utc):
+                    yield from self._past(utc)
+                yield utc
                 if not self._minute_slice(ordinal, bar_end, utc):
                     return
             self._close_day(ordinal)
@@ -152,8 +156,15 @@ class Loop:
             if not self._run_slice(data, utc, None):
                 return
 
+    def _is_behind(self, utc: datetime) -> bool:
+        """Whether anything is to be done before a slice; for most there is not."""
+        engine = self._engine
+        events = engine.scheduler.due_list()
+        is_late = bool(events) and events[0].next_utc < utc
+        return is_late or self._universe.next_delisting <= utc or engine.is_warming_up
+
     def _past(self, utc: datetime) -> Iterator[datetime]:
-        """Before a slice: hide what expires with it, fire what was due since the last one, then announce the slice."""
+        """Before a slice: hide what expires with it, and fire what was due since the last one."""
         engine = self._engine
         if self._warm_up.ends_before(utc):
             yield from self._fire_past(self._warm_up.end_utc)
@@ -161,10 +172,7 @@ class Loop:
             self._finish_warm_up()
         if self._universe.next_delisting <= utc:
             self._universe.hide_delisted(utc)
-        events = engine.scheduler.due_list()
-        if events and events[0].next_utc < utc:
-            yield from self._fire_past(utc)
-        yield utc
+        yield from self._fire_past(utc)
 
     def _fire_past(self, utc: datetime) -> Iterator[datetime]:
         scheduler = self._engine.scheduler

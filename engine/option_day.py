@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
+from functools import lru_cache
 from typing import Final
 
 from engine import bars
 from engine.archive import Archive
 from engine.columns import DataError, OpenInterestColumns, QuoteColumns, RowSpan, TradeColumns
-from engine.enums import OptionRight
+from engine.enums import OptionRight, OptionStyle
 from engine.symbols import Symbol, option_on
 
 _BATCH: Final = (
     64  # contracts parsed together: enough to spread the cost of a call, few enough for the processor's cache
 )
+_STYLES: Final = {style: style.name.lower() for style in OptionStyle}
+_RIGHTS: Final = {right: right.name.lower() for right in OptionRight}
+
+
+@lru_cache(maxsize=1024)
+def _yyyymmdd(day: datetime) -> str:
+    return f"{day:%Y%m%d}"
 
 
 class FolderOptionDay:
@@ -149,10 +157,9 @@ class FolderOptionDay:
         tail = self._names.get(symbol)
         if tail is None:
             sid = symbol.id
-            tail = self._names[symbol] = (
-                f"_{sid.option_style.name}_{sid.option_right.name}_{round(sid.strike_price * bars.PRICE_SCALE)}"
-                f"_{sid.date:%Y%m%d}.csv"
-            ).lower()
+            strike = round(sid.strike_price * bars.PRICE_SCALE)
+            kinds = f"{_STYLES[sid.option_style]}_{_RIGHTS[sid.option_right]}"
+            tail = self._names[symbol] = f"_{kinds}_{strike}_{_yyyymmdd(sid.date)}.csv"
         return f"{self._head}{kind}{tail}"
 
     def _contract(self, name: str, archive: Archive) -> Symbol:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engine.universe import OptionFilterUniverse
 
 _TICK_WITHOUT_PRICE: Final = 0.05
+_USUAL_ASSIGNMENT: Final = DefaultOptionAssignmentModel()
 
 
 class Option(Security):
@@ -45,7 +46,7 @@ class Option(Security):
     ) -> None:
         super().__init__(symbol, subscription, hours, exchange_clock, properties, feed, clock)
         self.contract_filter: Callable[[OptionFilterUniverse], OptionFilterUniverse] | None = None
-        self.option_assignment_model: OptionAssignmentModel = DefaultOptionAssignmentModel()
+        self.option_assignment_model: OptionAssignmentModel = _USUAL_ASSIGNMENT
         self.price_model: object = None
         self.exercise_settlement: SettlementType = exercise_settlement(symbol)
         self._waits = True

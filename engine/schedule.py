@@ -79,10 +79,6 @@ class ScheduledEvent:
     def advance(self) -> None:
         self.next_utc = next(self._moments, _FOREVER)
 
-    def fire(self) -> None:
-        if self.enabled:
-            self._callback()
-
     def __repr__(self) -> str:
         return self.name
 
@@ -124,9 +120,11 @@ class Scheduler:
         event = events[0]
         if at_own_time:
             self._clock.set_utc(event.next_utc)
-        event.fire()
+        if event.enabled:
+            event._callback()
         event.advance()
-        _move_first(events)
+        if len(events) > 1 and event.next_utc > events[1].next_utc:
+            _move_first(events)
 
     def _order(self) -> list[ScheduledEvent]:
         if self._needs_sorting:
@@ -136,10 +134,8 @@ class Scheduler:
 
 
 def _move_first(events: list[ScheduledEvent]) -> None:
-    """Put the first element where LEAN's binary search puts it among elements of the same time."""
+    """Put the first element, now later than the second, where LEAN's binary search puts it among those of its time."""
     moved = events[0]
-    if len(events) < 2 or moved.next_utc <= events[1].next_utc:
-        return
     del events[0]
     time = moved.next_utc
     low, high = 0, len(events) - 1

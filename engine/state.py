@@ -261,14 +261,9 @@ class EngineState:
         security.holdings = SecurityHolding(security, self.portfolio)
         if symbol.underlying is not None:
             security.underlying = self.securities.find(symbol.underlying)
-        security.fee_model = InteractiveBrokersFeeModel()
-        is_option = symbol.security_type.is_option
-        is_equity = symbol.security_type is SecurityType.EQUITY
-        security.buying_power_model = (
-            OptionMarginModel() if is_option else SecurityMarginModel(2.0 if is_equity else 1.0)
-        )
-        security.settlement_model = _IMMEDIATE
         self.securities.add(security)
+        if self.initializer is not None:
+            _give_default_models(security)
         self.initialize_security(security)
         return security
 
@@ -321,6 +316,16 @@ class EngineState:
                 where, f"During the algorithm's {where} the following error has occurred: {text}", traceback
             )
         self.status = AlgorithmStatus.RUNTIME_ERROR
+
+
+def _give_default_models(security: Security) -> None:
+    """Give a new security what it has in LEAN before an initializer of the algorithm's own sees it."""
+    security.fee_model = InteractiveBrokersFeeModel()
+    is_equity = security.type is SecurityType.EQUITY
+    security.buying_power_model = (
+        OptionMarginModel() if security.type.is_option else SecurityMarginModel(2.0 if is_equity else 1.0)
+    )
+    security.settlement_model = _IMMEDIATE
 
 
 def _ignore_event(event: OrderEvent) -> None:

@@ -51,14 +51,14 @@ class SymbolError(ValueError):
 
 
 class SecurityIdentifier:
-    """Identifier of a security; equal text is the same object.
+    """Identifier of a security; equal text is the same object.  The text is made when it is first read.
 
     symbol is the ticker of the first listing day (the option ticker for options, e.g. SPXW); date is the expiry of an
     option, the first listing day of an equity, else 1899-12-30; strike_price is in dollars or index points.
     """
 
     __slots__ = (
-        "_text", "date", "market", "option_right", "option_style",
+        "_code", "_spelling", "date", "market", "option_right", "option_style",
         "security_type", "strike_price", "symbol", "underlying",
     )  # fmt: skip
 
@@ -70,7 +70,8 @@ class SecurityIdentifier:
     option_right: OptionRight
     option_style: OptionStyle
     underlying: SecurityIdentifier | None
-    _text: str
+    _code: int
+    _spelling: str | None
 
     def __init__(self) -> None:
         raise TypeError("SecurityIdentifier: expected parse(text) or a constructor of Symbol, not a direct call.")
@@ -78,9 +79,6 @@ class SecurityIdentifier:
     @staticmethod
     def parse(text: str) -> SecurityIdentifier:
         """Return the identifier that `text` spells; raise SymbolError when it spells none."""
-        known = _identifiers.get(text)
-        if known is not None:
-            return known
         underlying: SecurityIdentifier | None = None
         for part in reversed(text.split("|")):
             pieces = part.split()
@@ -96,6 +94,16 @@ class SecurityIdentifier:
     @property
     def has_underlying(self) -> bool:
         return self.underlying is not None
+
+    @property
+    def _text(self) -> str:
+        found = self._spelling
+        if found is None:
+            found = f"{self.symbol} {_to_base36(self._code)}"
+            if self.underlying is not None:
+                found = f"{found}|{self.underlying._text}"
+            self._spelling = found
+        return found
 
     def __str__(self) -> str:
         return self._text
@@ -225,7 +233,10 @@ class Symbol:
             if self.is_canonical():
                 found = self
             else:
-                found = Symbol.canonical_option(self.underlying, self.id.symbol, self.id.market)
+                key = (self.underlying, self.id.symbol, self.id.market)
+                found = _canonicals.get(key)
+                if found is None:
+                    found = _canonicals[key] = Symbol.canonical_option(*key)
             self._canonical = found
         return found
 
@@ -352,9 +363,10 @@ def _yymmdd(day: date) -> str:
 
 # -- packing ----------------------------------------------------------------------------------------------------------
 
-_identifiers: Final[dict[str, SecurityIdentifier]] = {}
+_identifiers: Final[dict[tuple[str, int, SecurityIdentifier | None], SecurityIdentifier]] = {}
 _by_sid: Final[dict[SecurityIdentifier, Symbol]] = {}
 _day_numbers: Final[dict[date, int]] = {}
+_canonicals: Final[dict[tuple[Symbol, str, str], Symbol]] = {}
 
 
 def _symbol(sid: SecurityIdentifier, value: str, underlying: Symbol | None) -> Symbol:
@@ -413,10 +425,8 @@ def _pack(
 
 
 def _unpack(symbol: str, properties: int, underlying: SecurityIdentifier | None) -> SecurityIdentifier:
-    text = f"{symbol} {_to_base36(properties)}"
-    if underlying is not None:
-        text = f"{text}|{underlying._text}"
-    known = _identifiers.get(text)
+    key = (symbol, properties, underlying)
+    known = _identifiers.get(key)
     if known is not None:
         return known
     try:
@@ -424,17 +434,18 @@ def _unpack(symbol: str, properties: int, underlying: SecurityIdentifier | None)
         market = MARKET_NAMES[properties // _MARKET_OFFSET % 1_000]
     except KeyError:
         raise SymbolError(
-            f"security identifier = {text!r}: expected a security type and a market that LEAN knows. "
-            "Use str(symbol.id) of an existing symbol."
+            f"security identifier = '{symbol} {_to_base36(properties)}': expected a security type and a market that "
+            "LEAN knows. Use str(symbol.id) of an existing symbol."
         ) from None
     sid = object.__new__(SecurityIdentifier)
-    sid._text = text
+    sid._code = properties
+    sid._spelling = None
     sid.symbol = symbol
     sid.market = market
     sid.security_type = security_type
     sid.underlying = underlying
     days = properties // _DAYS_OFFSET % 100_000
-    sid.date = DEFAULT_DATE if days == 0 else DEFAULT_DATE + timedelta(days=days)
+    sid.date = _date_of(days)
     digits = properties // _STRIKE_OFFSET % 1_000_000
     exponent = properties // _SCALE_OFFSET % 100 - _STRIKE_SCALE
     negative = digits & _NEGATIVE_STRIKE_BIT
@@ -443,8 +454,13 @@ def _unpack(symbol: str, properties: int, underlying: SecurityIdentifier | None)
     sid.strike_price = -strike if negative else strike
     sid.option_right = _RIGHTS[properties // _RIGHT_OFFSET % 10 and 1]
     sid.option_style = _STYLES[properties // _STYLE_OFFSET % 10 and 1]
-    _identifiers[text] = sid
+    _identifiers[key] = sid
     return sid
+
+
+@lru_cache(maxsize=4096)
+def _date_of(days: int) -> datetime:
+    return DEFAULT_DATE + timedelta(days=days) if days else DEFAULT_DATE
 
 
 @lru_cache(maxsize=8192)

@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.verdict import AuditOutcome, audit_run
 from tools.console import progress
 from tools.errors import BulkheadUsageError, RunFailedError
 from tools.ledger_chunks import join_chunks
@@ -31,6 +30,7 @@ from tools.run_folder import (
 from tools.shipped import code_hash
 
 if TYPE_CHECKING:
+    from audit.verdict import AuditOutcome
     from tools.market import MarketSpec
 
 DEFAULT_SEED = 7
@@ -154,6 +154,8 @@ def _engine(request: BacktestRequest) -> tuple[Callable[[EngineJob], EngineRun],
 
 def _record(run_dir: Path, outcome: EngineRun, *, with_report: bool) -> BacktestResult:
     """Write ledger, summary and page of what the engine gave back; its own error outranks what follows from it."""
+    from audit.verdict import audit_run
+
     try:
         write_ledger(run_dir, join_chunks(outcome.store))
     except RunFailedError as error:
