@@ -29,7 +29,8 @@ def to_utc(naive: datetime) -> datetime:
 @lru_cache(maxsize=1024)
 def utc_text(naive: datetime) -> str:
     """Return a naive New York time as `2025-11-28T18:00:00.000000Z`.  The records of one step share it."""
-    return to_utc(naive).isoformat(timespec="microseconds") + "Z"
+    text = to_utc(naive).isoformat()
+    return f"{text}Z" if naive.microsecond else f"{text}.000000Z"
 
 
 def from_utc_text(text: str) -> datetime:

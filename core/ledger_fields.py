@@ -30,12 +30,13 @@ class Refused(Exception):
         self.path = path
 
 
+REFUSALS: Final = (Refused, TypeError)
+"""A TypeError where the value is of a kind that can be neither quoted nor looked up."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldType:
-    """What a type expects, in words, and what gives a value's JSON text.
-
-    write raises Refused for what it does not accept, TypeError where a value cannot even be looked up.
-    """
+    """What a type expects, in words, and what gives a value's JSON text or raises one of REFUSALS."""
 
     expected: str
     write: Write
@@ -86,16 +87,8 @@ def _nonzero(value: Any) -> str:
     return str(value)
 
 
-def _text(value: Any) -> str:
-    if type(value) is str:
-        return quote(value)
-    return quote(str(value)) if isinstance(value, str) else _refuse(value)
-
-
 def _name(value: Any) -> str:
-    if type(value) is str and value:
-        return quote(value)
-    return _text(value) if value else _refuse(value)
+    return quote(value) if value else _refuse(value)
 
 
 def _hash(value: Any) -> str:
@@ -123,7 +116,7 @@ def _time(value: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    return _int(value) if type(value) is int else _text(value)
+    return _int(value) if type(value) is int else quote(value)
 
 
 def _list_of(write: Write, expected: str) -> Write:
@@ -132,7 +125,7 @@ def _list_of(write: Write, expected: str) -> Write:
             _refuse(value)
         try:
             return f"[{','.join([write(item) for item in value])}]"
-        except Refused:
+        except REFUSALS:
             return "".join([_inside(write, item, expected, f"[{at}]") for at, item in enumerate(value)])
 
     return written
@@ -146,7 +139,7 @@ def _map_of(write: Write, expected: str) -> Write:
         names.sort()
         try:
             return f"{{{','.join([f'{quote(name)}:{write(value[name])}' for name in names])}}}"
-        except Refused:
+        except REFUSALS:
             return "".join([_inside(write, item, expected, f".{name}") for name, item in value.items()])
 
     return written
@@ -160,8 +153,14 @@ def _inside(write: Write, value: object, expected: str, path: str) -> str:
     """Write once more, so that a refusal says where in the list or map it stands."""
     try:
         return write(value)
-    except Refused as refused:
+    except REFUSALS as error:
+        refused = as_refused(error, value)
         raise Refused(refused.value, refused.expected or expected, path + refused.path) from None
+
+
+def as_refused(error: Refused | TypeError, value: object) -> Refused:
+    """Return why a value was not accepted."""
+    return error if isinstance(error, Refused) else Refused(value)
 
 
 def _row(text: str) -> Write:
@@ -177,14 +176,16 @@ def _row(text: str) -> Write:
     columns = [(name, f'"{name}":', types[name].write) for name in sorted(types)]
 
     def written(value: Any) -> str:
-        if not _is_map(value) or not required <= value.keys() <= types.keys():
+        if not _is_map(value) or not required <= value.keys():
             raise Refused(value, f"an object with the fields {names}")
         try:
-            return f"{{{','.join([lead + write(value[name]) for name, lead, write in columns if name in value])}}}"
-        except Refused:
-            return "".join(
-                [_inside(types[name].write, item, types[name].expected, f".{name}") for name, item in value.items()]
-            )
+            texts = [lead + write(value[name]) for name, lead, write in columns if name in value]
+        except REFUSALS:
+            known = [(name, types[name]) for name in value if name in types]
+            texts = [_inside(kind.write, value[name], kind.expected, f".{name}") for name, kind in known]
+        if len(texts) != len(value):
+            raise Refused(value, f"an object with the fields {names}")
+        return f"{{{','.join(texts)}}}"
 
     return written
 
@@ -220,7 +221,7 @@ _TYPES: Final[dict[str, FieldType]] = {
     "count": FieldType(_COUNT, _count),
     "positive": FieldType("a whole number above 0", _positive),
     "nonzero": FieldType("a whole number other than 0", _nonzero),
-    "text": FieldType("text", _text),
+    "text": FieldType("text", quote),
     "name": FieldType(_NAME, _name),
     "hash": FieldType("64 lower-case hex digits", _hash),
     "flag": FieldType("true or false", _flag),

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from core.errors import LedgerError
-from core.ledger_fields import FieldType, Refused, Write, enum_type, field_type
+from core.ledger_fields import REFUSALS, FieldType, Write, as_refused, enum_type, field_type
 from core.market import Regime, VixVerdict
 from core.ports import OrderType, TimeInForce
 from core.reasons import Reason
@@ -197,7 +197,7 @@ FUNNEL strategy:name date:date counts:whole_numbers
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Name, type and presence of one field; write gives its JSON text or raises Refused."""
+    """Name, type and presence of one field; write gives its JSON text or raises one of REFUSALS."""
 
     name: str
     type: str
@@ -262,7 +262,7 @@ class Form:
         record = {"book": book, "seq": seq, "time": time, "prev_hash": prev_hash, **fields}
         try:
             text = self._template % tuple([write(record[name]) for name, write in self._columns])
-        except (Refused, TypeError):
+        except REFUSALS:
             self.check(fields)
             raise
         if self._agree is not None and (sentence := self._agree(fields)):
@@ -275,8 +275,8 @@ class Form:
         for name, value in fields.items():
             try:
                 texts[name] = schema[name].write(value)
-            except (Refused, TypeError) as error:
-                refused = error if isinstance(error, Refused) else Refused(value)
+            except REFUSALS as error:
+                refused = as_refused(error, value)
                 raise LedgerError(
                     f"{self._kind}.{name}{refused.path} = {refused.value!r}: "
                     f"expected {refused.expected or schema[name].expected}."

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core import ledger_kinds
-from core.ledger_fields import Refused
+from core.ledger_fields import REFUSALS
 from core.ledger_kinds import FIELDS, Kind
 from tests.tools.ledgers import one_session
 from tools.sentences import detail_text, instrument, price, sentence, usd
@@ -34,7 +34,7 @@ def _sample(field: ledger_kinds.Field) -> Any:
     for candidate in candidates:
         try:
             return json.loads(field.write(candidate))
-        except Refused:
+        except REFUSALS:
             continue
     raise AssertionError(f"no sample for a field of type {field.type}: add one")
 
