@@ -446,6 +446,8 @@ class FamilyDesk:
         """Say once which shares have no data at all: in the funnel the book would only seem to wait."""
         missing, before = self._parts.market.missing(), self._missing
         self._missing = missing
+        if not missing:
+            self._data_due = datetime.max  # what has had a minute stays so for the session
         if missing and missing != before:
             stays = "the book stays in CASH" if SIGNAL_SYMBOL in missing else "they are not traded"
             text = f"no minute of {', '.join(missing)} since the open: {stays}. Bring the data, or disable the book."

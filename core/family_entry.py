@@ -73,23 +73,32 @@ class FamilyEntry:
         self._room = room
         self._gates = tuple(gates)
         self._invariants = invariants
+        self._last: tuple[tuple[MarketSnapshot, FamilyTarget, int, float], SizingFacts] | None = None
         self.was_bounded = False
         """Whether another bound than its value made the last opening smaller."""
 
     # ----------------------------------------------------------------------------------------------------------- facts
 
-    def facts(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> SizingFacts:
+    def _facts(self, wanted: Intent, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> SizingFacts:
         """Return what the sizer may look at; a holding keeps the scale that it was opened with."""
         return replace(
             self._of_holding(target, snapshot, scale),
             reserved_usd=self._orders.reserved_usd(),
             buying_power_usd=self._room.buying_power(snapshot, self._books),
-            median_volume=self._market.median_volume(target.value),
+            stress_shares=self._room.stress_shares(wanted, snapshot, self._books),
+            median_volume=self._market.median_volume(target),
         )
 
     def _of_holding(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> SizingFacts:
         """Return what needs no margin and no stress to be known."""
-        held = self._books.position_of(BOOK, target.value)
+        held = self._books.position_of(BOOK, target)
+        asked = (snapshot, target, self._books.movements, self._fold.scale if held else scale)
+        # A snapshot never changes, and neither does what the books say without a movement: one minute asks three times.
+        if self._last is None or self._last[0][0] is not snapshot or self._last[0][1:] != asked[1:]:
+            self._last = asked, self._look(target, snapshot, held, asked[3])
+        return self._last[1]
+
+    def _look(self, target: FamilyTarget, snapshot: MarketSnapshot, held: int, scale: float) -> SizingFacts:
         account, books_usd = snapshot.account, self._books.cash_u6 / U6
         settled: float | None = None
         if account is not None:
@@ -100,29 +109,18 @@ class FamilyEntry:
             equity_usd=snapshot.equity_usd,
             usable_cash_usd=settled,
             total_cash_usd=books_usd,
-            quote=snapshot.quote(target.value),
+            quote=snapshot.quote(target),
             held=held,
-            scale=self._fold.scale if held else scale,
+            scale=scale,
         )
 
     def surplus(self, target: FamilyTarget, snapshot: MarketSnapshot) -> int:
         """Return the shares of a held target that are too many; only equity and a bid are asked for."""
-        held = self._books.position_of(BOOK, target.value)
-        known = SizingFacts(
-            equity_usd=snapshot.equity_usd,
-            usable_cash_usd=None,
-            total_cash_usd=None,
-            quote=snapshot.quote(target.value),
-            held=held,
-            scale=self._fold.scale,
-        )
-        return self._sizer.surplus(target, known) if held > 0 else 0
+        return self._sizer.surplus(target, self._of_holding(target, snapshot, self._fold.scale))
 
     def target_value(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> float | None:
         """Return V*, the USD that the target should be worth now."""
-        held = self._books.position_of(BOOK, target.value)
-        known = SizingFacts(snapshot.equity_usd, None, None, scale=self._fold.scale if held else scale)
-        return self._sizer.target_value(target, known)
+        return self._sizer.target_value(target, self._of_holding(target, snapshot, scale))
 
     # ----------------------------------------------------------------------------------------------------------- judge
 
@@ -218,8 +216,7 @@ class FamilyEntry:
         too_high = self._vix_too_high(snapshot)
         if too_high is not None:
             return too_high
-        facts = self.facts(target, snapshot, smallest)
-        facts = replace(facts, stress_shares=self._room.stress_shares(wanted, snapshot, self._books))
+        facts = self._facts(wanted, target, snapshot, smallest)
         size = self._sizer.size(target, facts)
         if size.qty <= 0:
             return Verdict(False, size.reason, {**size.detail, **_whole(size.bounds)}).at(Gate.SIZER)

@@ -41,6 +41,7 @@ class FamilyFold:
         self._opens_filled: dict[str, datetime] = {}
         self._sent_in: Counter[datetime] = Counter()
         self._filled_in: Counter[datetime] = Counter()
+        self._newest_sent = self._newest_filled = datetime.min
         self._held_since: datetime | None = None
         self._closed_at: datetime | None = None
         self._last_close_fold: datetime | None = None
@@ -66,24 +67,25 @@ class FamilyFold:
 
     def shares(self) -> Mapping[str, int]:
         """Return the book's shares by symbol, in the registry's order; zeros are left out."""
-        self._look()
+        if self._looked_at != self._books.movements:
+            self._look()
         return self._shares
 
     def foreign(self) -> Mapping[str, int]:
         """Return family shares that are not this book's: the user's own, or another book's assignment."""
-        self._look()
+        if self._looked_at != self._books.movements:
+            self._look()
         return self._foreign
 
     def held(self) -> FamilyTarget:
         """Return the symbol that the book holds, CASH for nothing; of several the one with the highest count."""
-        self._look()
+        if self._looked_at != self._books.movements:
+            self._look()
         return self._held
 
     def _look(self) -> None:
-        """Read the books again where something has moved since: no position changes without a movement."""
+        """Read the books again, where something has moved since: no position changes without a movement."""
         books = self._books
-        if self._looked_at == books.movements:
-            return
         self._looked_at = books.movements
         shares = {symbol: qty for symbol in SYMBOLS if (qty := books.position_of(BOOK, symbol))}
         self._shares = MappingProxyType(shares)
@@ -125,11 +127,11 @@ class FamilyFold:
 
     def opens_sent_in(self, now: datetime) -> int:
         """Return the openings sent in the bar of this moment."""
-        return self._sent_in.get(bar_of(now), 0) if self._sent_in else 0
+        return 0 if now > self._newest_sent else self._sent_in.get(bar_of(now), 0)
 
     def opens_filled_in(self, now: datetime) -> int:
         """Return the openings whose first fill was in the bar of this moment."""
-        return self._filled_in.get(bar_of(now), 0) if self._filled_in else 0
+        return 0 if now > self._newest_filled else self._filled_in.get(bar_of(now), 0)
 
     def closed_in(self, now: datetime) -> bool:
         """Whether a sale was folded in the step of now."""
@@ -222,6 +224,7 @@ class FamilyFold:
         if purpose.adds_risk and intent not in self._opens_sent:
             bar = self._opens_sent[intent] = bar_of(time)
             self._sent_in[bar] += 1
+            self._newest_sent = max(self._newest_sent, bar)
 
     def _breach(self, fields: Mapping[str, Any], _time: datetime) -> None:
         self._breaches[fields["principle"]] += 1
@@ -239,6 +242,7 @@ class FamilyFold:
             if intent not in self._opens_filled:
                 bar = self._opens_filled[intent] = bar_of(at)
                 self._filled_in[bar] += 1
+                self._newest_filled = max(self._newest_filled, bar)
             if after == qty:
                 self._held_since = at
                 self.scale = self._scales.get(intent, 1.0)
