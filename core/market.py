@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from core.ports import Account, Floats
 from core.reasons import Reason
+from core.values import value
 from core.vocabulary import Instrument, SessionPhase, Verdict
 
 
@@ -37,7 +38,7 @@ class QuoteVerdict(StrEnum):
         return Reason.ALLOWED if self is QuoteVerdict.GOOD else Reason[f"QUOTE_{self.value}"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Quote:
     """The judged quote of one instrument. bid None = no bid; age_s from the end of the last real bar (inf when there
     is none).
@@ -66,7 +67,7 @@ class Quote:
 MISSING_QUOTE = Quote(QuoteVerdict.MISSING)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Bar:
     """Last real minute bar of a share or index; age_s from its end to the step."""
 
@@ -137,7 +138,7 @@ class Regime(StrEnum):
     CRISIS = "CRISIS"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VixReading:
     """VIX as judged in this step. value in index points, None when UNKNOWN; scale and margin_ceiling are 0 while
     unknown.
@@ -163,7 +164,7 @@ class VixReading:
         return self.regime in (Regime.HIGH, Regime.CRISIS)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Chain:
     """All contracts of one root and one expiry with a real quote in this minute, sorted by (is_call, strike); columns
     (n,), points.
@@ -187,7 +188,7 @@ class Chain:
         return len(self.instruments)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Mark:
     """Value of one holding: price in points per unit, and whether it is fresh (GOOD, or settled) or held over from
     earlier.
@@ -197,7 +198,7 @@ class Mark:
     fresh: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EquityMark:
     """Our own valuation of the account in this step, never cached. usd None: some holding has no mark (unmarked says
     which).
@@ -225,7 +226,7 @@ def no_model(_instrument: Instrument) -> float | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MarketSnapshot:
     """One step's view.  time is the end of the closed minute; a step at 10:30 has seen the bar that ended 10:30.
 

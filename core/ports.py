@@ -15,12 +15,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from core.values import value
 from core.vocabulary import BrokerEvent, Instrument, OrderLeg, OrderStatus, Right
 
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RawBar:
     """A real (never filled-forward) minute bar of trades; end is the minute's end, prices in points."""
 
@@ -32,7 +33,7 @@ class RawBar:
     volume: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RawQuote:
     """A real minute of quotes: last bid and ask, lowest bid, highest ask. None = absent (a bid of 0 is None)."""
 
@@ -43,7 +44,7 @@ class RawQuote:
     high_ask: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RawChain:
     """Contracts of one option root that have a real quote in this minute, as columns (n,); NaN = absent side.
 
@@ -133,7 +134,7 @@ class BrokerOrder:
     fees_usd: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Account:
     """The broker's own figures: settled and unsettled cash in micro-dollars, its equity in USD, and its margin where
     it repeats.
