@@ -13,12 +13,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from core.ledger_kinds import Kind
-from core.market import Bar, MarketSnapshot, Quote, QuoteVerdict
+from core.market import Bar, MarketSnapshot, QuoteVerdict
 from core.net_quote import usable
 from core.reasons import Reason
 from core.rules import QUIET, Note, Watch
 from core.settings import Settings
-from core.vocabulary import Detail, ExitPlan, Ladder, Leg, Right, Structure
+from core.vocabulary import Detail, ExitPlan, Instrument, Ladder, Right, Structure
 
 if TYPE_CHECKING:
     from core.books import Books
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _PRICE_DECIMALS = 6
 """Prices are compared after rounding: half of a credit is a decimal number, not a binary one."""
-
-_IN_MARKET = frozenset({QuoteVerdict.GOOD, QuoteVerdict.WIDE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +76,10 @@ class ExitWatch:
         """Hand over the alerts of the step before, and forget trades that have ended."""
         if not self._counts and not self._notes:
             return QUIET
-        living = {trade.id for trade in books.open_trades()}
-        self._counts = {trade: count for trade, count in self._counts.items() if trade in living}
+        for ended in self._counts.keys() - {trade.id for trade in books.open_trades()}:
+            del self._counts[ended]
+        if not self._notes:
+            return QUIET
         notes, self._notes = tuple(self._notes), []
         return Watch(notes=notes)
 
@@ -97,9 +97,11 @@ class ExitWatch:
             return self.demanded(trade, snapshot, Reason.EXIT_TIME, Ladder.URGENT)
         if due is not None and due.ladder is not Ladder.TARGET:
             return due
-        vix = None if snapshot.vix is None or not snapshot.vix.is_good else snapshot.vix.value
-        if plan.vix_exit is not None and vix is not None and vix > plan.vix_exit:
-            return self._urgent(trade, snapshot, Reason.EXIT_VIX, vix=vix, limit=plan.vix_exit)
+        reading, limit = snapshot.vix, plan.vix_exit
+        if limit is not None and reading is not None and reading.is_good:
+            vix = reading.value
+            if vix is not None and vix > limit:
+                return self._urgent(trade, snapshot, Reason.EXIT_VIX, vix=vix, limit=limit)
         return due
 
     def demanded(self, trade: Trade, snapshot: MarketSnapshot, reason: Reason, ladder: Ladder) -> Exit:
@@ -118,7 +120,9 @@ class ExitWatch:
 
     def _by_quotes(self, trade: Trade, plan: ExitPlan, snapshot: MarketSnapshot) -> Exit | None:
         """Count this minute, then return the stop, the exit without a price, or the target; None where none is due."""
-        count = self._counts.setdefault(trade.id, _Count())
+        count = self._counts.get(trade.id)
+        if count is None:
+            count = self._counts[trade.id] = _Count()
         spot = self._spot(trade, snapshot)
         self._note_touch(trade, count, snapshot)
         if snapshot.time < snapshot.session.after_open(plan.quiet_min):
@@ -175,9 +179,13 @@ class ExitWatch:
 
     def _note_touch(self, trade: Trade, count: _Count, snapshot: MarketSnapshot) -> None:
         """A strike counts as touched by any price inside a minute after the trade began."""
+        if count.is_touched or trade.opened is None:
+            return
         bar = snapshot.bars.get(trade.structure.underlying)
-        if not count.is_touched and bar is not None and trade.opened is not None and bar.end > trade.opened:
-            count.is_touched = any(_is_touched(leg, bar) for leg in trade.structure.shorts)
+        if bar is not None and bar.end > trade.opened:
+            for leg in trade.structure.legs:
+                if leg.ratio < 0 and _is_touched(leg.instrument, bar):
+                    count.is_touched = True
 
     # ----------------------------------------------------------------------------------------------------------- state
 
@@ -219,23 +227,21 @@ def _close_price(structure: Structure, snapshot: MarketSnapshot) -> _ClosePrice 
     natural = mid = 0.0
     is_wide = False
     for leg in structure.legs:
-        quote = snapshot.quote(leg.symbol)
-        if quote.verdict is QuoteVerdict.NO_BID and leg.ratio > 0:
-            continue
-        if quote.verdict not in _IN_MARKET:
-            return None
-        is_wide = is_wide or quote.verdict is QuoteVerdict.WIDE
-        natural -= leg.ratio * _against_us(leg, quote)
-        assert quote.mid is not None
-        mid -= leg.ratio * quote.mid
+        quote, ratio = snapshot.quote(leg.instrument.symbol), leg.ratio
+        verdict = quote.verdict
+        if verdict is not QuoteVerdict.GOOD:
+            if verdict is QuoteVerdict.NO_BID and ratio > 0:
+                continue
+            if verdict is not QuoteVerdict.WIDE:
+                return None
+            is_wide = True
+        bid, ask = quote.bid, quote.ask
+        assert bid is not None, "a quote in the market has both sides"
+        assert ask is not None, "a quote in the market has both sides"
+        # A sold leg is closed at the ask, a bought one at the bid.
+        natural -= ratio * (ask if ratio < 0 else bid)
+        mid -= ratio * ((bid + ask) / 2)
     return _ClosePrice(natural, mid, is_wide)
-
-
-def _against_us(leg: Leg, quote: Quote) -> float:
-    """Return the price at which a held leg can be closed at once: sold legs at the ask, bought ones at the bid."""
-    found = quote.ask if leg.ratio < 0 else quote.bid
-    assert found is not None, "a quote in the market has both sides"
-    return found
 
 
 def _counts_when_wide(price: _ClosePrice, stop: float, spot: float | None, trade: Trade) -> bool:
@@ -250,9 +256,8 @@ def _is_beyond(spot: float, structure: Structure) -> bool:
     return any(leg.instrument.payoff(spot) > 0 for leg in structure.shorts)
 
 
-def _is_touched(leg: Leg, bar: Bar) -> bool:
-    strike = leg.instrument.strike
-    return bar.high >= strike if leg.instrument.right is Right.CALL else bar.low <= strike
+def _is_touched(sold: Instrument, bar: Bar) -> bool:
+    return bar.high >= sold.strike if sold.right is Right.CALL else bar.low <= sold.strike
 
 
 def _times(factor: float | None, credit: float) -> float | None:

@@ -7,6 +7,8 @@ or is worth by our model, whichever is more.
 
 from __future__ import annotations
 
+from datetime import date
+
 from core.books import Books
 from core.market import EquityMark, Mark, MarketSnapshot, Quote, QuoteVerdict
 from core.ports import Account
@@ -19,15 +21,17 @@ def equity_mark(snapshot: MarketSnapshot, books: Books, account: Account, settin
     total = books.cash_u6 / U6
     marks: dict[str, Mark] = {}
     unmarked: list[str] = []
+    fresh = True
     for symbol, qty in books.positions().items():
         instrument = books.instrument(symbol)
         mark = mark_of(instrument, qty, snapshot, settings.data.mark_hold_s)
         if mark is None:
             unmarked.append(symbol)
+            fresh = False
             continue
         marks[symbol] = mark
+        fresh = fresh and mark.fresh
         total += qty * instrument.multiplier * mark.price
-    fresh = not unmarked and all(mark.fresh for mark in marks.values())
     if unmarked:
         return EquityMark(None, marks, tuple(unmarked), fresh)
     disputed = abs(total - account.equity_usd) > settings.data.equity_dispute_pct / 100 * abs(total)
@@ -36,7 +40,7 @@ def equity_mark(snapshot: MarketSnapshot, books: Books, account: Account, settin
 
 def mark_of(instrument: Instrument, qty: int, snapshot: MarketSnapshot, hold_s: int) -> Mark | None:
     """Return the value of one unit of a holding in points, None where nothing says what it is worth."""
-    if _has_ended(instrument, snapshot):
+    if instrument.expiry is not None and _has_ended(instrument.expiry, snapshot):
         return _intrinsic(instrument, snapshot)
     quote = snapshot.quote(instrument.symbol)
     if quote.is_good:
@@ -67,13 +71,10 @@ def _unquoted_share(snapshot: MarketSnapshot, good: Quote | None) -> Mark | None
     return Mark(good.mid, fresh=False)
 
 
-def _has_ended(instrument: Instrument, snapshot: MarketSnapshot) -> bool:
+def _has_ended(expiry: date, snapshot: MarketSnapshot) -> bool:
     """Tell whether a contract is past its last trading moment; until it settles it is still held."""
-    if instrument.kind is Kind.SHARE or instrument.expiry is None:
-        return False
-    if instrument.expiry == snapshot.session.day:
-        return snapshot.time >= snapshot.session.close
-    return instrument.expiry < snapshot.session.day
+    today = snapshot.session.day
+    return expiry < today or (expiry == today and snapshot.time >= snapshot.session.close)
 
 
 def _intrinsic(instrument: Instrument, snapshot: MarketSnapshot) -> Mark | None:

@@ -157,4 +157,9 @@ def day_of(trade: str, planned: datetime) -> date:
 
 
 def _units(structure: Structure, held: Mapping[str, int]) -> int:
-    return max(0, min(held.get(leg.symbol, 0) // leg.ratio for leg in structure.legs))
+    least: int | None = None
+    for leg in structure.legs:
+        units = held.get(leg.instrument.symbol, 0) // leg.ratio
+        if least is None or units < least:
+            least = units
+    return max(0, least or 0)
