@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
 from core.market import MISSING_QUOTE, Quote
 from core.reasons import Reason
+from core.values import value
 from core.vocabulary import FAMILY, FamilyTarget
 
 BOOK: Final = "etf_rotation"
@@ -62,7 +63,7 @@ HIGHEST: Final = max(_LEVERAGE.values())
 """The two leverages of each side."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """The target of one bar, and why it is that."""
 
@@ -70,7 +71,7 @@ class Decision:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Trail:
     """How long the signal has been saying the same: bars in a row on one side, bars in a row without an answer."""
 
@@ -90,7 +91,7 @@ class Trail:
 _NO_TRAIL: Final = Trail()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FamilyView:
     """What a decision looks at besides the reading: the fold of the ledger, and VIX.
 
@@ -109,7 +110,7 @@ class FamilyView:
     loss_limit_reached: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SizingFacts:
     """What one step knows about the money and the market; USD, None = unknown.
 
@@ -132,7 +133,7 @@ class SizingFacts:
     scale: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SizeVerdict:
     """Shares to buy now at most at limit_price, or 0 and why; bounds in shares by name."""
 
@@ -143,7 +144,7 @@ class SizeVerdict:
     detail: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Standing:
     """What the principles look at.
 

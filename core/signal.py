@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from core.reasons import Reason
+from core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SignalBar:
     """A real regular-hours minute of the index share, known at its end.
 
@@ -39,7 +40,7 @@ class SignalBar:
         return inside and 0.0 <= self.volume < math.inf and self.number >= 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MissingBar:
     """A regular-hours minute that brought no real bar; one that was filled forward is none."""
 
@@ -52,7 +53,7 @@ class SignalState(StrEnum):
     NOT_READY = "NOT_READY"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reading:
     """A signal's answer to one minute.
 
@@ -79,12 +80,13 @@ class Reading:
 
     @property
     def is_ready(self) -> bool:
-        return self.state is SignalState.READY and is_probability(self.probability)
+        probability = self.probability
+        return self.state is SignalState.READY and probability is not None and 0.0 < probability < 1.0
 
 
-def is_probability(value: float | None) -> bool:
+def is_probability(said: float | None) -> bool:
     """Tell whether a value may stand for a probability: 0 and 1 are codes of somebody, not probabilities."""
-    return value is not None and 0.0 < value < 1.0
+    return said is not None and 0.0 < said < 1.0
 
 
 class Signal(Protocol):
