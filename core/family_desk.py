@@ -161,7 +161,7 @@ class FamilyDesk:
         standing = parts.orders.standing(now, is_over=parts.monitor.is_over(session, now))
         was_halted = parts.monitor.is_halted
         notes = parts.monitor.check(standing, session.day)
-        if parts.monitor.is_halted and not was_halted:
+        if notes and parts.monitor.is_halted and not was_halted:
             parts.state.manage_only(BOOK, now, "a principle is breached")
         return notes
 

@@ -65,7 +65,7 @@ class SqueezeBreakout(Detector):
         self._armed = 0.0
 
     def vote(self, bar: SignalBar, windows: Windows) -> float | None:
-        if windows.has_restarted:
+        if windows.bars == 1:
             self._widths.clear()
             self._squeezed, self._armed = 0, 0.0
         if windows.bars < SPAN:
@@ -75,12 +75,13 @@ class SqueezeBreakout(Detector):
         deviation = off_mean(closes, mean) / _ROOT
         width = deviation / mean
         self._widths.add(width)
-        if len(self._widths) < self.WIDTHS_NEEDED:
+        narrow = self._widths.quantile(self.QUANTILE, of_at_least=self.WIDTHS_NEEDED)
+        if narrow is None:
             return None
-        self._squeezed = self._squeezed + 1 if width <= self._widths.quantile(self.QUANTILE) else 0
+        self._squeezed = self._squeezed + 1 if width <= narrow else 0
         if self._squeezed >= self.SQUEEZED_BARS:
             self._armed = 1.0
-        else:
+        elif self._armed > 0:
             self._armed = max(0.0, self._armed - self.FADE)
         if deviation == 0 or self._armed == 0:
             return EVEN

@@ -22,13 +22,12 @@ def fuse(votes: dict[str, tuple[float, float]], settings: SignalSettings) -> flo
     """
     low = settings.logit_clip_prob
     high = 1.0 - low
-    odds: list[float] = []
-    weights = 0.0
+    odds = weights = 0.0
     for vote, weight in votes.values():
         clipped = low if vote < low else high if vote > high else vote
-        odds.append(weight * math.log(clipped / (1.0 - clipped)))
+        odds += weight * math.log(clipped / (1.0 - clipped))
         weights += weight
-    return sigmoid(settings.fusion_gain * math.fsum(odds) / weights)
+    return sigmoid(settings.fusion_gain * odds / weights)
 
 
 class Sigor:

@@ -17,10 +17,13 @@ GAP_BARS: Final = 5
 
 OPENING_MINUTES: Final = 30
 
+_SAMPLE_ROOT: Final = math.sqrt(SPAN - 1)
+
 
 class Windows:
     """One session's bars as columns; a window is the end of one, minutes that are missing are not in it.
 
+    bars counts those since the windows began, the newest included.
     gains and losses are the differences of the closes by their sign, the other one being 0.  deviation is the sample
     deviation of the returns, volume the sum of the volumes of a full common window; without volume is one in which
     nothing traded.
@@ -74,7 +77,7 @@ class Windows:
             self.is_without_volume = self.volume <= 0.0
         if self.bars > SPAN:
             returns = self.returns[-SPAN:]
-            self.deviation = off_mean(returns, math.fsum(returns) / SPAN) / math.sqrt(SPAN - 1)
+            self.deviation = off_mean(returns, math.fsum(returns) / SPAN) / _SAMPLE_ROOT
         if bar.number <= OPENING_MINUTES:
             self.high = bar.high if self.high is None else max(self.high, bar.high)
             self.low = bar.low if self.low is None else min(self.low, bar.low)
@@ -94,11 +97,6 @@ class Windows:
             ):  # fmt: skip
                 column.clear()
 
-    @property
-    def has_restarted(self) -> bool:
-        """Whether the newest bar is the first of its windows."""
-        return self.bars == 1
-
     def move(self, bars: int) -> float | None:
         """Return the log return over some bars in standard deviations of that span, None where nothing moved."""
         if self.deviation == 0.0:
@@ -114,9 +112,6 @@ class OrderedWindow:
         self._values: deque[float] = deque()
         self._ascending: list[float] = []
 
-    def __len__(self) -> int:
-        return len(self._ascending)
-
     def add(self, value: float) -> None:
         """Take a value in; where the window is full the oldest one leaves."""
         if len(self._values) == self._size:
@@ -128,19 +123,23 @@ class OrderedWindow:
         self._values.clear()
         self._ascending.clear()
 
-    def quantile(self, share: float) -> float:
-        """Return the quantile, with linear interpolation between the two nearest values; at least one is needed."""
-        ordered = self._ascending
-        place = share * (len(ordered) - 1)
+    def quantile(self, share: float, *, of_at_least: int = 1) -> float | None:
+        """Return the quantile, with linear interpolation between the two nearest values; None while there are fewer
+        than wanted.
+        """
+        ordered, count = self._ascending, len(self._ascending)
+        if count < of_at_least:
+            return None
+        place = share * (count - 1)
         lower = int(place)
-        if lower + 1 >= len(ordered):
+        if lower + 1 >= count:
             return ordered[lower]
         return ordered[lower] + (place - lower) * (ordered[lower + 1] - ordered[lower])
 
 
 def off_mean(values: list[float], mean: float) -> float:
-    """Return the root of the summed squares of what lies between values and their mean."""
-    return math.dist(values, [mean] * len(values))
+    """Return the root of the summed squares of what lies between the values of a common window and their mean."""
+    return math.dist(values, [mean] * SPAN)
 
 
 def clip(value: float, low: float, high: float) -> float:

@@ -28,8 +28,10 @@ def test_a_quantile_that_is_kept_is_exactly_that_of_the_newest_values_sorted_ane
         newest = sorted(values[max(0, place - size) : place])
         rank = share * (len(newest) - 1)
         lower, upper = math.floor(rank), min(math.floor(rank) + 1, len(newest) - 1)
-        assert len(window) == len(newest)
-        assert window.quantile(share) == newest[lower] + (rank - lower) * (newest[upper] - newest[lower])
+        assert window.quantile(share, of_at_least=len(newest) + 1) is None
+        assert window.quantile(share, of_at_least=len(newest)) == newest[lower] + (rank - lower) * (
+            newest[upper] - newest[lower]
+        )
 
 
 def test_a_window_that_was_cleared_begins_anew() -> None:
@@ -38,7 +40,7 @@ def test_a_window_that_was_cleared_begins_anew() -> None:
         window.add(value)
     window.clear()
     window.add(7.0)
-    assert (len(window), window.quantile(0.25)) == (1, 7.0)
+    assert (window.quantile(0.25), window.quantile(0.25, of_at_least=2)) == (7.0, None)
 
 
 def test_the_columns_end_with_what_the_newest_bars_say() -> None:
