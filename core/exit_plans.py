@@ -18,6 +18,7 @@ from core.net_quote import usable
 from core.reasons import Reason
 from core.rules import QUIET, Note, Watch
 from core.settings import Settings
+from core.values import value
 from core.vocabulary import Detail, ExitPlan, Instrument, Ladder, Right, Structure
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class _Count:
     is_touched: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _ClosePrice:
     """What closing one unit costs in points (proceeds negative), bidless longs worth 0."""
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Final
 
@@ -23,6 +22,7 @@ import numpy.typing as npt
 
 from core.eastern import to_utc
 from core.market import Chain, Session
+from core.values import value
 from core.vocabulary import Instrument
 
 Floats = npt.NDArray[np.float64]
@@ -97,14 +97,17 @@ def black_price_of(
 ) -> float:
     """Return the Black-76 present value of one contract: the same as `black_price`, without the cost of arrays."""
     sign = 1.0 if is_call else -1.0
-    intrinsic = max(sign * (forward - strike), 0.0)
+    intrinsic = sign * (forward - strike)
+    if intrinsic < 0.0:
+        intrinsic = 0.0
     deviation = volatility * math.sqrt(years)
     if deviation == 0.0:
         return intrinsic * discount
     d1 = math.log(forward / strike) / deviation + deviation / 2
     above = 0.5 * math.erfc(-sign * d1 / _SQRT_2)
     beyond = 0.5 * math.erfc(-sign * (d1 - deviation) / _SQRT_2)
-    return max(sign * (forward * above - strike * beyond), intrinsic) * discount
+    value = sign * (forward * above - strike * beyond)
+    return (intrinsic if intrinsic > value else value) * discount
 
 
 def black_delta(strike: Floats, is_call: Bools, forward: float, volatility: Floats, years: float) -> Floats:
@@ -309,7 +312,7 @@ def good_quotes(chain: Chain) -> Bools:
     return good
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PricedChain:
     """A chain with its parity forward.  Volatilities and deltas are computed when they are asked for.
 

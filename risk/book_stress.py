@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.market import MarketSnapshot
 from core.settings import MarginSettings
+from core.values import value
 from core.vocabulary import Leg, Structure, StructureName
 from risk.exposure import Exposure, Figures, Holding, exposure_of, figures_of
 from risk.own_margin import UNPRICED, OwnMargin, own_margin
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from core.trades import Trade
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TradeStress:
     """One trade as the limits see it, USD.
 

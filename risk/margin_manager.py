@@ -18,6 +18,7 @@ from core.market import MarketSnapshot, VixVerdict
 from core.reasons import Reason
 from core.rules import QUIET, Note, SizeBound, Watch
 from core.settings import MarginSettings, Mode
+from core.values import value
 from core.vocabulary import Intent, RiskBasis, UnitRisk, Verdict
 from risk.book_stress import BookStress, TradeStress
 from risk.event_calendar import EventCalendar
@@ -37,7 +38,7 @@ class MarginLevel(IntEnum):
     BLOCK = 3
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MarginUsage:
     """Own margin and stress of all books, USD.
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from core.market import Bar, Chain, ChainLoader, MarketSnapshot
 from core.settings import GreeksSettings
+from core.values import value
 from core.vocabulary import Instrument, Right
 from helpers.pricing import PricedChain, black_delta_of, black_price_of, price_chain
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ModelView:
     """One instrument as the model sees it: price of the underlying (forward for options), and its own volatility.
 

@@ -13,6 +13,7 @@ from datetime import date
 
 from core.market import MarketSnapshot
 from core.settings import StressSettings
+from core.values import value
 from core.vocabulary import Instrument
 from risk.betas import BETA
 from risk.step_pricer import ModelView, StepPricer
@@ -28,7 +29,7 @@ class Shock:
     volatility_shift: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Losses:
     """USD by shock name, gains negative; None where a loss without bound could not be priced."""
 
