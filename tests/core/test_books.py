@@ -48,6 +48,14 @@ def test_a_fill_moves_cash_fees_and_holdings(desk: Desk) -> None:
     assert desk.books.trades_holding(BOOK, long) == (trade.id,)
 
 
+def test_a_view_of_the_holdings_is_of_its_moment(desk: Desk) -> None:
+    before = desk.books.positions()
+    trade = desk.open(put_spread())
+    held = desk.books.positions()
+    desk.close(trade, price_u6=400_000)
+    assert (dict(before), sorted(held.values()), dict(desk.books.positions())) == ({}, [-1, 1], {})
+
+
 def test_the_result_of_a_trade_is_its_cash_less_its_fees(desk: Desk) -> None:
     trade = desk.open(condor(), price_u6=3_000_000)
     desk.close(trade, price_u6=400_000)
@@ -502,6 +510,16 @@ class AnyDay(RuleBasedStateMachine):
             wanted = {symbol: -qty for symbol, qty in trade.legs.items()}
             self.working[self.desk.order(trade, wanted, Purpose.CLOSE)] = (trade, wanted)
 
+    @precondition(lambda self: any(trade.is_flat for trade in self.desk.books.open_trades()))
+    @rule()
+    def give_up(self) -> None:
+        trade = next(trade for trade in self.desk.books.open_trades() if trade.is_flat)
+        for order in [order for order, (owner, _left) in self.working.items() if owner is trade]:
+            del self.working[order]
+            self.desk.end(trade, order)
+        end = TradeState.CANCELLED if trade.opened is None else TradeState.CLOSED
+        self.desk.drive(trade, Trigger.FLAT, end)
+
     @precondition(lambda self: not self.working and self.desk.books.positions())
     @rule(data=st.data(), intrinsic=st.integers(0, 50_000_000))
     def expire(self, data: st.DataObject, intrinsic: int) -> None:
@@ -544,6 +562,16 @@ class AnyDay(RuleBasedStateMachine):
     def what_is_uncovered_has_a_since(self) -> None:
         for trade in self.desk.books.trades:
             assert bool(self.desk.books.uncovered(trade.id)) is (trade.uncovered_since is not None)
+
+    @invariant()
+    def quick_answers_are_those_of_the_trades(self) -> None:
+        books = self.desk.books
+        left = tuple(trade for trade in books.trades if not trade.state.is_end)
+        assert books.open_trades() == left
+        assert books.open_trades(BOOK) == tuple(trade for trade in left if trade.strategy == BOOK)
+        assert books.has_open_trades is bool(left)
+        assert books.is_flat is not any(trade.legs for trade in books.trades)
+        assert books.has_uncovered is any(trade.uncovered_since is not None for trade in left)
 
     def teardown(self) -> None:
         if hasattr(self, "desk"):

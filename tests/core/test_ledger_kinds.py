@@ -172,6 +172,9 @@ def test_enum_members_and_their_values_are_the_same() -> None:
         (Kind.VERDICT, "ages", {"other_s": 1}),
         (Kind.VERDICT, "detail", {"vix": 18.5}),
         (Kind.VERDICT, "detail", {"": 1}),
+        (Kind.VERDICT, "detail", {1: 1, "a": 1}),
+        (Kind.VERDICT, "detail", {"vix": ["18"]}),
+        (Kind.VERDICT, "gate", ["vix"]),
         (Kind.MARK, "px", {"QQQ": [1, 2, 3]}),
         (Kind.MARK, "px", {"QQQ": [1, 2, 3, 4, 5.0]}),
         (Kind.MARK, "px", {"QQQ": [1, 2, 3, 4, -5]}),
@@ -198,6 +201,9 @@ def test_a_bad_value_is_refused_in_a_sentence(kind: Kind, name: str, value: obje
 def test_a_refusal_inside_a_list_says_where() -> None:
     assert refusal(Kind.INTENT, legs=[OPTION, LEG | {"mult": 0}]).startswith("INTENT.legs[1].mult = 0: expected")
     assert refusal(Kind.MARK, px={"SPY": [1, 2, 3]}).startswith("MARK.px.SPY = [1, 2, 3]: expected five")
+    assert refusal(Kind.MARK, halted=["SPY", 7]).startswith("MARK.halted[1] = 7: expected text")
+    found = refusal(Kind.VERDICT, ages={"vix_s": 1, "vix": 2})
+    assert found.startswith("VERDICT.ages = {'vix_s': 1, 'vix': 2}: expected an object")
 
 
 def test_a_field_that_no_table_knows_is_refused() -> None:
