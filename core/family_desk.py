@@ -220,8 +220,11 @@ class FamilyDesk:
         fold, settings = self._parts.fold, self._parts.settings
         if fold.lost_too_much:
             return True
-        equity, pnl = fold.sleeve_equity_usd(), fold.session_pnl_usd(closes_in_usd(snapshot, fold.shares()))
-        if equity is None or pnl is None:
+        equity = fold.sleeve_equity_usd()
+        if equity is None:
+            return False
+        pnl = fold.session_pnl_usd(closes_in_usd(snapshot, fold.shares()))
+        if pnl is None:
             return False
         return pnl <= -settings.session_loss_fraction * settings.sleeve_fraction * equity
 

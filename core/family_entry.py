@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
 
 from core.books import Books
 from core.entry_pipeline import Asked, GatedRule, pass_gates, refuse_entry
-from core.family import BOOK, SizeVerdict, SizingFacts
+from core.family import BOOK, SYMBOLS, SizeVerdict, SizingFacts
 from core.family_fold import FamilyFold
 from core.family_market import FamilyMarket
 from core.family_orders import FamilyOrders, shares
@@ -38,6 +40,7 @@ from core.vocabulary import (
 )
 
 Lifecycle = Callable[[MarketSnapshot], Verdict | None]
+_ONE_SHARE: Final = MappingProxyType({symbol: shares(Instrument(symbol, symbol)) for symbol in SYMBOLS})
 TARGET_BOUND = "TARGET"
 """The sizer's name for the bound of the target's value."""
 
@@ -81,12 +84,18 @@ class FamilyEntry:
 
     def _facts(self, wanted: Intent, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> SizingFacts:
         """Return what the sizer may look at; a holding keeps the scale that it was opened with."""
-        return replace(
-            self._of_holding(target, snapshot, scale),
+        known = self._of_holding(target, snapshot, scale)
+        return SizingFacts(
+            known.equity_usd,
+            known.usable_cash_usd,
+            known.total_cash_usd,
             reserved_usd=self._orders.reserved_usd(),
             buying_power_usd=self._room.buying_power(snapshot, self._books),
             stress_shares=self._room.stress_shares(wanted, snapshot, self._books),
+            quote=known.quote,
             median_volume=self._market.median_volume(target),
+            held=known.held,
+            scale=known.scale,
         )
 
     def _of_holding(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> SizingFacts:
@@ -185,7 +194,7 @@ class FamilyEntry:
         quote = snapshot.quote(target.value)
         if not quote.is_good or quote.ask is None:
             return Verdict.refuse(quote.verdict.reason, symbol=target.value).at(Gate.DATA)
-        structure = shares(Instrument(target.value, target.value))
+        structure = _ONE_SHARE[target]
         price, session = self._sizer.limit_price(quote.ask), snapshot.session
         flatten = session.before_close(self._settings.flatten_minutes)
         return Intent(

@@ -142,7 +142,7 @@ class FamilyFold:
         if self._open is None:
             return 0
         since = self._minute(now) - self._block_minutes
-        return sum(minute > since for minute, _intent in self._filled)
+        return len([minute for minute, _intent in self._filled if minute > since])
 
     def day_trades(self) -> int:
         """Return the day trades of the last five sessions, today included."""
