@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.net_quote import NetQuote
 from core.ports import OrderRequest, OrderType
 from core.reasons import Reason
 from core.settings import OrderSettings
+from core.values import value
 from core.vocabulary import OrderLeg, Purpose, TradingState, Verdict
 
 _EPS = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OrderFacts:
     """What a final order is judged against. held is what we hold per symbol, own what its trade holds of that, both
     for a reduction only; working the signed open quantity of our own orders per symbol.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import gcd
 
 from core.books import Books
@@ -14,12 +13,13 @@ from core.net_quote import NetQuote, PriceLadder, all_good, net_quote, usable
 from core.order_checks import collar_room
 from core.ports import OrderRequest, OrderType, TimeInForce
 from core.settings import OrderSettings
+from core.values import value
 from core.vocabulary import Leg, OrderLeg, Purpose, Structure, StructureName
 from core.working_orders import Parent, Style
 from helpers.tick_grid import in_our_favour
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Draft:
     """An order that is not sent yet, the legs of one unit of it, and the net quote that it was priced by; None for one
     without a price.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from core.books import Books
@@ -16,11 +15,12 @@ from core.ledger import Ledger
 from core.ledger_kinds import FillSource, Kind
 from core.missing_fills import MissingFill
 from core.ports import BrokerOrder
+from core.values import value
 from core.vocabulary import BrokerEvent, OrderOutcome, OrderStatus, to_u6
 from core.working_orders import Child, Parent
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Touched:
     """A child that reports concerned in one folding; misfit when one of them was set aside."""
 

@@ -20,6 +20,7 @@ from typing import Final
 
 from core.errors import VocabularyError
 from core.reasons import Reason
+from core.values import value
 
 Number = int | float
 Detail = Mapping[str, str | int | float]
@@ -243,7 +244,7 @@ class Instrument:
         return price
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Leg:
     """One instrument with a signed ratio: +1 bought, -2 two sold."""
 
@@ -268,7 +269,7 @@ class StructureName(StrEnum):
     LEGS = "LEGS"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Structure:
     """A named set of legs, one unit, as it is traded.  Raises VocabularyError for a set that cannot be one order."""
 
@@ -388,7 +389,7 @@ class Structure:
 # ----------------------------------------------------------------------------------------------- verdicts and intents
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """An answer: allowed or not, and why.  scale (0, 1] multiplies the size of what is allowed; until says when to
     ask again.
@@ -420,7 +421,7 @@ class RiskBasis(StrEnum):
     FAMILY = "FAMILY"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UnitRisk:
     """What one unit, opened at its worst ladder price, can cost.  USD, all >= 0; None where the basis does not need it.
 
@@ -467,7 +468,7 @@ class ExitPlan:
     quiet_min: int = 15
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LadderPlan:
     """Prices of an opening, net cash per unit in points: the first offer and the worst price that will ever be sent."""
 
@@ -477,7 +478,7 @@ class LadderPlan:
     step_s: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Intent:
     """What a strategy wants; never an order.  qty (units) is None until the sizer has answered."""
 
@@ -499,7 +500,7 @@ class Intent:
         return self.kind in (IntentKind.OPEN, IntentKind.ADD, IntentKind.ROLL)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OrderLeg:
     """One leg of an order: whole signed contracts or shares for the whole order."""
 
@@ -511,7 +512,7 @@ class OrderLeg:
         return self.instrument.symbol
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BrokerEvent:
     """One report about one leg of one of our orders, as the broker edge saw it.
 
