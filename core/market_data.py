@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
 from core.component_initializer import RETRY_MIN
 from core.contracts import UNDERLYING
@@ -22,13 +23,14 @@ from core.quote_judge import ChainSpreads, QuoteJudge, SpreadHistory, price
 from core.session import OpeningPriceKeeper, SessionClock
 from core.settings import Settings
 from core.vocabulary import Instrument, Right, Structure
-from helpers.pricing import black_price_of, discount_factor, implied_volatility, settlement_time, years_to
+from helpers.pricing import black_price_of, discount_factor, implied_volatility_of, settlement_time, years_to
 
 VIX = "VIX"
 _SESSIONS_PER_YEAR = 252
 _EACH_SIDE = 4
 """Strikes read on each side of the price where the whole chain is not needed: the three nearest the money lie among
 them with one to spare, also where the price is a strike or two off the forward."""
+_ZERO, _MINUTE = timedelta(0), timedelta(minutes=1)
 _PAST_DAYS = 7
 """Settlement of a contract never waits longer than a long weekend."""
 
@@ -45,6 +47,26 @@ class _Seen:
     good_spot: float | None = None
 
 
+@dataclass(slots=True)
+class _Layout:
+    """What the columns of a chain need beside prices, for as long as the same contracts come in the same order."""
+
+    came: tuple[Instrument, ...]
+    order: npt.NDArray[np.intp]
+    instruments: tuple[Instrument, ...]
+    strike: Floats
+    is_call: npt.NDArray[np.bool_]
+    tick: Floats
+
+    @staticmethod
+    def of(came: tuple[Instrument, ...]) -> _Layout:
+        strike = np.array([instrument.strike for instrument in came])
+        is_call = np.array([instrument.right is Right.CALL for instrument in came])
+        tick = np.array([instrument.tick for instrument in came])
+        order = np.lexsort((strike, is_call))
+        return _Layout(came, order, tuple(came[at] for at in order), strike[order], is_call[order], tick[order])
+
+
 class MarketData:
     """Makes one snapshot per step."""
 
@@ -55,11 +77,13 @@ class MarketData:
         self._judge = QuoteJudge(settings.chain, settings.data)
         self._opening = OpeningPriceKeeper(settings.session)
         anchor, root = settings.session.anchor, settings.friday_0dte.underlying
-        self._shares = frozenset(shares)
+        self._anchor = anchor
         self._tickers = tuple(dict.fromkeys((anchor, UNDERLYING.get(root, root), VIX, *shares)))
+        self._settling = frozenset(self._tickers).difference((VIX, *shares))
         self._with_close = tuple(dict.fromkeys((anchor, VIX, *shares)))
         self._feed: MarketFeed | None = None
         self._day: date | None = None
+        self._minute = datetime.min
         self._bars: dict[str, RawBar] = {}
         self._regular: dict[str, float] = {}
         self._past: dict[tuple[str, date], float] = {}
@@ -67,6 +91,7 @@ class MarketData:
         self._spreads = SpreadHistory()
         self._followed: dict[tuple[str, date], ChainSpreads] = {}
         self._read_whole: dict[tuple[str, date], datetime] = {}
+        self._layouts: dict[tuple[str, date, bool], _Layout] = {}
         self._sample = timedelta(minutes=settings.chain.spread_sample_min)
         self._prior_close: dict[str, float] = {}
         self._rv20: float | None = None
@@ -84,7 +109,7 @@ class MarketData:
     def observe(
         self,
         feed: MarketFeed,
-        watched: Iterable[Instrument],
+        watched: Sequence[Instrument],
         chains: Iterable[tuple[str, date]],
         now: datetime | None = None,
     ) -> MarketSnapshot:
@@ -93,55 +118,62 @@ class MarketData:
         now: when the step is stamped, where that is later than the feed's minute.
         """
         now = feed.time if now is None else now
-        day = now.date()
-        session, phase = self._clock.session(day), self._clock.phase(now)
+        session, phase = self._clock.session(now.date()), self._clock.phase(now)
         assert session is not None, "a step is asked for only inside a session"
         assert phase is not None, "a step is asked for only inside a session"
-        self._feed = feed
-        if day != self._day:
+        # The step's own minute: when a step of live trading is late, the feed's time may be in the next one already.
+        minute = now.replace(second=0, microsecond=0) if now.second or now.microsecond else now
+        self._feed, self._minute = feed, minute
+        if session.day != self._day:
             self._open_day(session)
         if self._daily_due is not None and now >= self._daily_due:
             self._read_daily(feed, session)
-        anchor_bar = self._read_bars(feed, session, now)
-        loader = _ChainLoader(self, feed, now)
+        anchor_bar = self._read_bars(feed.bars_of(minute, self._tickers), session, now)
+        bars = {
+            # On a minute's end, as nearly all are, nothing has to be reckoned.
+            name: Bar(
+                raw.end, raw.open, raw.high, raw.low, raw.close, raw.volume,
+                0.0 if raw.end == now else (now - raw.end).total_seconds(),
+            )
+            for name, raw in self._bars.items()
+        }  # fmt: skip
+        on_demand = _OnDemand(self, feed, session, now, bars)
         if phase.market_open:
             for root, expiry in chains:
-                self._follow(loader, root, expiry, feed.time)
+                self._follow(on_demand, root, expiry)
         halted = feed.halted()
         quotes: dict[str, Quote] = {}
         last_good: dict[str, Quote] = {}
-        for instrument in watched:
-            self._read_quote(feed, instrument, now, halted, quotes, last_good)
-        anchor = self._settings.session.anchor
+        if watched:
+            self._read_quotes(feed, watched, now, halted, quotes, last_good)
         return MarketSnapshot(
             time=now,
             session=session,
             phase=phase,
             quotes=quotes,
-            bars={ticker: _aged(raw, now) for ticker, raw in self._bars.items()},
-            opening=self._opening.observe(feed, session, anchor_bar, self._prior_close.get(anchor)),
+            bars=bars,
+            opening=self._opening.observe(feed, session, anchor_bar, self._prior_close.get(self._anchor)),
             prior_close=self._prior_close,
-            listed=_Listed(feed),
-            load_chain=loader,
+            listed=_Listed(feed, minute),
+            load_chain=on_demand.chain,
             rv20=self._rv20,
-            feed_silent_s=self._silent_s(session, now),
+            feed_silent_s=0.0 if self._last_data == now else self._silent_s(session, now),
             halted=halted,
             last_good=last_good,
             settlement_price=dict(self._regular),
             past_settlement_price=self._past,
-            model_price=_Model(self._settings, self._seen, self._bars, session, now),
-            load_strikes=loader.strikes,
+            model_price=on_demand.model_price,
+            load_strikes=on_demand.strikes,
         )
 
     def with_quotes(self, snapshot: MarketSnapshot, structure: Structure) -> MarketSnapshot:
         """Return the same step with the quotes of a structure's legs, judged as those of held instruments are."""
         assert self._feed is not None, "the snapshot came from observe()"
-        if all(leg.symbol in snapshot.quotes for leg in structure.legs):
+        missing = [leg.instrument for leg in structure.legs if leg.symbol not in snapshot.quotes]
+        if not missing:
             return snapshot
         quotes, last_good = dict(snapshot.quotes), dict(snapshot.last_good)
-        for leg in structure.legs:
-            if leg.symbol not in quotes:
-                self._read_quote(self._feed, leg.instrument, snapshot.time, snapshot.halted, quotes, last_good)
+        self._read_quotes(self._feed, missing, snapshot.time, snapshot.halted, quotes, last_good)
         return replace(snapshot, quotes=quotes, last_good=last_good)
 
     def _open_day(self, session: Session) -> None:
@@ -157,7 +189,7 @@ class MarketData:
         self._day = session.day
         self._bars, self._regular = {}, {}
         self._spreads = SpreadHistory()
-        self._followed, self._read_whole = {}, {}
+        self._followed, self._read_whole, self._layouts = {}, {}, {}
         self._prior_close, self._rv20 = {}, None
         self._daily_tries, self._daily_due = 0, datetime.min
         self._last_data = None
@@ -172,24 +204,26 @@ class MarketData:
 
     # ---------------------------------------------------------------------------------------------- shares and indices
 
-    def _read_bars(self, feed: MarketFeed, session: Session, now: datetime) -> RawBar | None:
+    def _read_bars(self, found: Mapping[str, RawBar], session: Session, now: datetime) -> RawBar | None:
         """Keep every ticker's last real bar of today's session; returns the anchor's bar of this minute."""
         bars, anchor = self._bars, None
-        for ticker in self._tickers:
-            raw = feed.bar(ticker)
-            if raw is None or not session.open < raw.end <= now:
+        for ticker, raw in found.items():
+            end = raw.end
+            if not session.open < end <= now:
                 continue
             # A price that cannot be one is as good as no bar; only VIX has a judge of its own, who must see it.
-            if ticker != VIX and not _is_sound(raw):
+            sound = 0 < raw.low <= raw.open <= raw.high < math.inf and raw.low <= raw.close <= raw.high
+            if not sound and ticker != VIX:
                 continue
             known = bars.get(ticker)
-            if known is not None and raw.end < known.end:
+            if known is not None and end < known.end:
                 continue
             bars[ticker] = raw
-            self._heard(raw.end)
-            if raw.end <= session.close and ticker != VIX and ticker not in self._shares:
+            if self._last_data is None or end > self._last_data:
+                self._last_data = end
+            if ticker in self._settling and end <= session.close:
                 self._regular[ticker] = raw.close
-            if ticker == self._settings.session.anchor and (known is None or raw.end > known.end):
+            if ticker == self._anchor and (known is None or end > known.end):
                 anchor = raw
         return anchor
 
@@ -197,7 +231,7 @@ class MarketData:
         """Read closes of the previous session; what is missing is asked for again, ever more rarely."""
         closes: dict[str, float] = {}
         for ticker in self._with_close:
-            wanted = self._settings.data.rv_sessions + 1 if ticker == self._settings.session.anchor else 1
+            wanted = self._settings.data.rv_sessions + 1 if ticker == self._anchor else 1
             bars = [bar for bar in feed.daily_history(ticker, wanted) if price(bar.close) is not None]
             if not bars or _day_of(bars[-1]) != session.previous:
                 continue
@@ -208,22 +242,29 @@ class MarketData:
         self._daily_due = None
         if len(closes) < len(self._with_close):
             wait = RETRY_MIN[min(self._daily_tries, len(RETRY_MIN) - 1)]
-            self._daily_due = feed.time + timedelta(minutes=wait)
+            self._daily_due = self._minute + timedelta(minutes=wait)
             self._daily_tries += 1
 
     # ---------------------------------------------------------------------------------------------------------- quotes
 
-    def _read_quote(
-        self, feed: MarketFeed, instrument: Instrument, now: datetime, halted: frozenset[str],
+    def _read_quotes(
+        self, feed: MarketFeed, instruments: Sequence[Instrument], now: datetime, halted: frozenset[str],
         quotes: dict[str, Quote], last_good: dict[str, Quote],
     ) -> None:  # fmt: skip
-        symbol = instrument.symbol
+        found = feed.quotes_of(self._minute, [instrument.symbol for instrument in instruments])
+        for instrument in instruments:
+            self._judge_quote(instrument, found.get(instrument.symbol), now, halted, quotes, last_good)
+
+    def _judge_quote(
+        self, instrument: Instrument, raw: RawQuote | None, now: datetime, halted: frozenset[str],
+        quotes: dict[str, Quote], last_good: dict[str, Quote],
+    ) -> None:  # fmt: skip
+        symbol, today = instrument.symbol, now.date()
         seen = self._seen.get(symbol)
         if seen is None:
-            seen = self._seen[symbol] = _Seen(instrument, now.date())
-        seen.day = now.date()
-        raw = feed.quote(symbol)
-        if raw is not None and raw.end.date() == now.date() and raw.end <= now:
+            seen = self._seen[symbol] = _Seen(instrument, today)
+        seen.day = today
+        if raw is not None and raw.end <= now and raw.end.date() == today:
             if seen.raw is None or raw.end > seen.raw.end:
                 self._heard(raw.end)
                 if raw.bid is not None and raw.ask is not None and raw.ask > raw.bid > 0:
@@ -257,14 +298,15 @@ class MarketData:
 
     # ---------------------------------------------------------------------------------------------------------- chains
 
-    def _follow(self, loader: _ChainLoader, root: str, expiry: date, minute: datetime) -> None:
+    def _follow(self, on_demand: _OnDemand, root: str, expiry: date) -> None:
         """Look at a chain every few minutes, so that the usual spread of each contract is known when one is opened."""
         key = (root, expiry)
-        self._followed.setdefault(key, ChainSpreads())
-        is_due = minute - self._read_whole.get(key, datetime.min) >= self._sample
+        if key not in self._followed:
+            self._followed[key] = ChainSpreads()
+        is_due = self._minute - self._read_whole.get(key, datetime.min) >= self._sample
         # Where no bar came in this minute, the chain tells whether the feed is silent.
-        if is_due or self._last_data is None or self._last_data < minute:
-            loader(root, expiry)
+        if is_due or self._last_data is None or self._last_data < self._minute:
+            on_demand.chain(root, expiry)
 
     def load(self, feed: MarketFeed, root: str, expiry: date, now: datetime) -> Chain | None:
         """Return the judged columns of one expiry in this minute; None where the feed has none."""
@@ -280,41 +322,72 @@ class MarketData:
         return self._judged(feed.strikes(root, expiry, near, _EACH_SIDE, also), root, expiry, now)
 
     def _judged(self, raw: RawChain | None, root: str, expiry: date, now: datetime) -> Chain | None:
-        if raw is None or not len(raw.instruments) or not timedelta(0) <= now - raw.end < timedelta(minutes=1):
+        # Of the present step alone: neither an older chain nor an older step that asks.
+        if raw is None or not raw.instruments or raw.end != self._minute or not _ZERO <= now - raw.end < _MINUTE:
             return None
         self._heard(raw.end)
-        raw = _in_order(raw)
-        bid, ask = _prices(raw.bid), _prices(raw.ask)
-        instruments = raw.instruments
+        layout_key = (root, expiry, raw.unread is None)
+        layout = self._layouts.get(layout_key)
+        if layout is None or layout.came != raw.instruments:
+            layout = self._layouts[layout_key] = _Layout.of(raw.instruments)
+        bid, ask = _prices(raw.bid[layout.order]), _prices(raw.ask[layout.order])
         spreads = self._followed.get((root, expiry))
         if spreads is None:
-            median = np.full(len(instruments), np.nan)
+            median = np.full(len(bid), np.nan)
         else:
-            with np.errstate(invalid="ignore"):
-                spreads.add(raw.end, instruments, np.where(ask > bid, ask - bid, np.nan))
-            median = spreads.medians(instruments)
-        tick = np.fromiter((instrument.tick for instrument in instruments), np.float64, len(instruments))
-        limit = self._judge.wide_limits((bid + ask) / 2, tick, median)
-        return Chain(root, expiry, now, instruments, raw.strike, raw.is_call, bid, ask, limit, raw.unread)
+            spreads.add(raw.end, layout.instruments, np.where(ask > bid, ask - bid, np.nan))
+            median = spreads.medians(layout.instruments)
+        limit = self._judge.wide_limits((bid + ask) / 2, layout.tick, median)
+        return Chain(root, expiry, now, layout.instruments, layout.strike, layout.is_call, bid, ask, limit, raw.unread)
+
+    def model_price(
+        self, instrument: Instrument, session: Session, now: datetime, bars: Mapping[str, Bar]
+    ) -> float | None:
+        """Return our own value of an option now, at the volatility of its last GOOD quote.
+
+        The underlying's price stands for the forward at both moments, so that carry is part of the volatility and drops
+        out again.
+        """
+        seen, spot = self._seen.get(instrument.symbol), bars.get(instrument.underlying)
+        if instrument.expiry is None or seen is None or spot is None or seen.good is None or seen.good_spot is None:
+            return None
+        assert seen.good.mid is not None
+        greeks = self._settings.greeks
+        settles = settlement_time(instrument.expiry, session)
+        then = years_to(settles, seen.good_at, min_s=greeks.min_years_s)
+        left = years_to(settles, now, min_s=greeks.min_years_s)
+        is_call = instrument.right is Right.CALL
+        volatility = implied_volatility_of(
+            seen.good.mid, instrument.strike, is_call, seen.good_spot, then, discount_factor(greeks.rate_pct, then)
+        )
+        if math.isnan(volatility):
+            return None
+        discount = discount_factor(greeks.rate_pct, left)
+        return black_price_of(instrument.strike, is_call, spot.close, volatility, left, discount)
 
 
-class _ChainLoader:
-    """Chains of one step, each made at most once; after the step there is nothing to load any more."""
+class _OnDemand:
+    """What a step reads only when somebody asks: chains, each at most once, and our own model's values.
 
-    __slots__ = ("_data", "_feed", "_loaded", "_minute", "_now")
+    A chain of another minute is none, so that after the step there is nothing to load any more.
+    """
 
-    def __init__(self, data: MarketData, feed: MarketFeed, now: datetime) -> None:
+    __slots__ = ("_bars", "_data", "_feed", "_loaded", "_now", "_session")
+
+    def __init__(
+        self, data: MarketData, feed: MarketFeed, session: Session, now: datetime, bars: Mapping[str, Bar]
+    ) -> None:
         self._data = data
         self._feed = feed
-        self._minute = feed.time
+        self._session = session
         self._now = now
+        self._bars = bars
         self._loaded: dict[tuple[str, date], Chain | None] = {}
 
-    def __call__(self, root: str, expiry: date) -> Chain | None:
+    def chain(self, root: str, expiry: date) -> Chain | None:
         key = (root, expiry)
         if key not in self._loaded:
-            present = self._feed.time == self._minute
-            self._loaded[key] = self._data.load(self._feed, root, expiry, self._now) if present else None
+            self._loaded[key] = self._data.load(self._feed, root, expiry, self._now)
         return self._loaded[key]
 
     def strikes(self, root: str, expiry: date, near: float, also: Sequence[Instrument]) -> Chain | None:
@@ -322,9 +395,10 @@ class _ChainLoader:
         key = (root, expiry)
         if key in self._loaded:
             return self._loaded[key]
-        if self._feed.time != self._minute:
-            return None
         return self._data.load_strikes(self._feed, root, expiry, self._now, near, also)
+
+    def model_price(self, instrument: Instrument) -> float | None:
+        return self._data.model_price(instrument, self._session, self._now, self._bars)
 
 
 class _Listed(Mapping[str, Mapping[date, int]]):
@@ -332,9 +406,9 @@ class _Listed(Mapping[str, Mapping[date, int]]):
 
     __slots__ = ("_feed", "_minute", "_read")
 
-    def __init__(self, feed: MarketFeed) -> None:
+    def __init__(self, feed: MarketFeed, minute: datetime) -> None:
         self._feed = feed
-        self._minute = feed.time
+        self._minute = minute
         self._read: dict[str, Mapping[date, int]] = {}
 
     def __getitem__(self, root: str) -> Mapping[date, int]:
@@ -349,53 +423,6 @@ class _Listed(Mapping[str, Mapping[date, int]]):
 
     def __len__(self) -> int:
         return len(self._read)
-
-
-class _Model:
-    """Our own value of an option now, at the volatility of its last GOOD quote.
-
-    The underlying's price stands for the forward at both moments, so that carry is part of the volatility and drops
-    out again.
-    """
-
-    __slots__ = ("_bars", "_now", "_seen", "_session", "_settings")
-
-    def __init__(
-        self, settings: Settings, seen: Mapping[str, _Seen], bars: Mapping[str, RawBar], session: Session, now: datetime
-    ) -> None:
-        self._settings = settings
-        self._seen = seen
-        self._bars = bars
-        self._session = session
-        self._now = now
-
-    def __call__(self, instrument: Instrument) -> float | None:
-        seen, spot = self._seen.get(instrument.symbol), self._bars.get(instrument.underlying)
-        if instrument.expiry is None or seen is None or spot is None or seen.good is None or seen.good_spot is None:
-            return None
-        assert seen.good.mid is not None
-        greeks = self._settings.greeks
-        settles = settlement_time(instrument.expiry, self._session)
-        then = years_to(settles, seen.good_at, min_s=greeks.min_years_s)
-        left = years_to(settles, self._now, min_s=greeks.min_years_s)
-        is_call = instrument.right is Right.CALL
-        volatility = implied_volatility(
-            np.array([seen.good.mid]), np.array([instrument.strike]), np.array([is_call]), seen.good_spot, then,
-            discount_factor(greeks.rate_pct, then),
-        )[0]  # fmt: skip
-        if math.isnan(volatility):
-            return None
-        discount = discount_factor(greeks.rate_pct, left)
-        return black_price_of(instrument.strike, is_call, spot.close, float(volatility), left, discount)
-
-
-def _aged(raw: RawBar, now: datetime) -> Bar:
-    return Bar(raw.end, raw.open, raw.high, raw.low, raw.close, raw.volume, (now - raw.end).total_seconds())
-
-
-def _is_sound(raw: RawBar) -> bool:
-    """Tell whether a bar's prices can be prices."""
-    return 0 < raw.low <= min(raw.open, raw.close) and max(raw.open, raw.close) <= raw.high < math.inf
 
 
 def _day_of(bar: RawBar) -> date:
@@ -413,15 +440,4 @@ def _realised_volatility(closes: list[float], wanted: int) -> float | None:
 
 def _prices(column: Floats) -> Floats:
     """Return a column with NaN for everything that is no price."""
-    with np.errstate(invalid="ignore"):
-        return np.where((column > 0) & np.isfinite(column), column, np.nan)
-
-
-def _in_order(raw: RawChain) -> RawChain:
-    """Return the contracts sorted by (is_call, strike), which a search in the chain relies on."""
-    order = np.lexsort((raw.strike, raw.is_call))
-    if np.array_equal(order, np.arange(len(order))):
-        return raw
-    instruments = tuple(raw.instruments[at] for at in order)
-    columns = (raw.strike[order], raw.is_call[order], raw.bid[order], raw.ask[order])
-    return RawChain(raw.end, instruments, *columns, raw.unread)
+    return np.where((column > 0) & (column < np.inf), column, np.nan)

@@ -46,29 +46,33 @@ class RawQuote:
 
 @value
 class RawChain:
-    """Contracts of one option root that have a real quote in this minute, as columns (n,); NaN = absent side.
+    """Contracts of one option root that have a real quote in this minute, in any order; bid and ask are columns (n,)
+    with 0 for an absent side.
 
     unread: None where this is the whole chain; else the nearest strikes below and above that were not looked at.
     """
 
     end: datetime
     instruments: tuple[Instrument, ...]
-    strike: Floats
-    is_call: npt.NDArray[np.bool_]
     bid: Floats
     ask: Floats
     unread: tuple[float, float] | None = None
 
 
 class MarketFeed(Protocol):
-    """One closed minute as the engine delivered it, and history on request."""
+    """One closed minute as the engine delivered it, and history on request.
+
+    The caller says which minute he means: what is there of another one is not given out as of this.
+    """
 
     @property
     def time(self) -> datetime: ...
 
-    def bar(self, symbol: str) -> RawBar | None: ...
+    def bars_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawBar]:
+        """Return the bars that ended with the minute, of those symbols that have one."""
 
-    def quote(self, symbol: str) -> RawQuote | None: ...
+    def quotes_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawQuote]:
+        """Return the quotes that ended with the minute, of those symbols that have one."""
 
     def chain(self, root: str, expiry: date) -> RawChain | None:
         """Return this minute's contracts of exactly that exchange date and root; None when the slice has none."""

@@ -141,13 +141,13 @@ class OpeningPriceKeeper:
 
     def observe(self, feed: MarketFeed, session: Session, bar: RawBar | None, last_close: float | None) -> OpeningPrice:
         """Take one step in: the anchor's bar of this minute, and its close of the session before (None: not known)."""
+        if session.day == self._day and self._known.status is not OpeningStatus.PENDING:
+            return self._known
         now = feed.time
         if session.day != self._day:
             self._day, self._started = session.day, now
             self._bars.clear()
             self._known = OpeningPrice(OpeningStatus.PENDING)
-        if self._known.status is not OpeningStatus.PENDING:
-            return self._known
         if bar is not None and session.open < bar.end and len(self._bars) < FIRST_CLOSES:
             self._bars.append(bar)
         if now >= session.after_open(self._settings.opening_min):

@@ -7,7 +7,7 @@ programming error ends the run after the ledger is sealed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -240,9 +240,8 @@ class StrategyCoordinator:
     def _fold(self, now: datetime) -> None:
         """Take in what was reported since the last step, and what can be built by now."""
         parts = self._parts
-        if not parts.gateway.is_idle:
-            parts.gateway.fold(now)
-            parts.gateway.watch(now, in_step=True)
+        parts.gateway.fold(now)
+        parts.gateway.watch(now, in_step=True)
         parts.settlement.fold(now)
         if parts.family is not None:
             parts.family.fold(now)
@@ -255,7 +254,7 @@ class StrategyCoordinator:
             self._parts.recorder.component(reports[name], now)
             self._lines.append(reports[name].sentence)
 
-    def _watched(self) -> Iterable[Instrument]:
+    def _watched(self) -> Sequence[Instrument]:
         parts = self._parts
         symbols = {*parts.books.positions(), *parts.gateway.symbols_at_work(), *parts.recorder.lately_in_play}
         wanted = {symbol: parts.books.instrument(symbol) for symbol in symbols} if symbols else {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from AlgorithmImports import *
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -47,14 +47,14 @@ class LeanMarket:
     def __init__(self, algorithm: QCAlgorithm) -> None:
         self._algorithm = algorithm
         self._symbols: dict[str, Symbol] = {}
+        self._indices: set[str] = set()
         self._instruments: dict[Symbol, Instrument] = {}
         self._canonical: dict[str, Symbol] = {}
         self._index_of_root: dict[str, str] = {}
         self._listed: dict[str, dict[Symbol, date]] = {}
         self._ladders: dict[tuple[str, date], _Ladder] = {}
+        self._is_live = bool(algorithm.live_mode)
         self._slice: Slice | None = None
-        self._bars: TradeBars | None = None
-        self._quote_bars: QuoteBars | None = None
         self._slice_time = datetime.min
         self._halted: frozenset[str] = frozenset()
 
@@ -66,6 +66,7 @@ class LeanMarket:
 
     def add_index(self, ticker: str, symbol: Symbol) -> None:
         self._symbols[ticker] = symbol
+        self._indices.add(ticker)
 
     def add_chain(self, root: str, underlying: str, canonical: Symbol) -> None:
         self._canonical[root] = canonical
@@ -146,11 +147,9 @@ class LeanMarket:
 
     def absorb(self, data: Slice) -> bool:
         """Take a slice in; returns whether it has prices: live, LEAN also sends slices that have none."""
-        if self._algorithm.live_mode and not (data.bars.count or data.quote_bars.count):
+        if self._is_live and not (data.bars.count or data.quote_bars.count):
             return False
-        self._slice = data
-        self._bars, self._quote_bars = data.bars, data.quote_bars
-        self._slice_time = self.time
+        self._slice, self._slice_time = data, self.time
         return True
 
     @property
@@ -159,42 +158,47 @@ class LeanMarket:
         now: datetime = self._algorithm.time
         return now if not (now.second or now.microsecond) else now.replace(second=0, microsecond=0)
 
-    def _is_current(self) -> bool:
-        """Whether the slice is of this very minute; an older one is history and must not be read as new."""
-        return self._slice_time == self.time
+    def bars_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawBar]:
+        # Whatever is asked of LEAN costs some tenths of a microsecond, a bar by its symbol three whole ones.
+        found: dict[str, RawBar] = {}
+        data = self._slice
+        if data is None or self._slice_time != minute:
+            return found
+        bars = data.bars
+        for text in symbols:
+            lean = self._symbols.get(text)
+            bar = None if lean is None else bars.get(lean)
+            if bar is not None and not bar.is_fill_forward:
+                volume = 0.0 if text in self._indices else float(bar.volume)
+                # LEAN stamps a bar in its exchange's zone (an index: Chicago); a real bar of this slice ended now.
+                found[text] = RawBar(minute, bar.open, bar.high, bar.low, bar.close, volume)
+        return found
 
-    def _current(self) -> Slice | None:
-        return self._slice if self._is_current() else None
-
-    def bar(self, symbol: str) -> RawBar | None:
-        lean = self._symbols.get(symbol)
-        if lean is None or self._bars is None or not self._is_current():
-            return None
-        bar = self._bars.get(lean)
-        if bar is None or bar.is_fill_forward:
-            return None
-        # LEAN stamps a bar in its exchange's zone (an index: Chicago); a real bar of this slice ended now.
-        return RawBar(self._slice_time, bar.open, bar.high, bar.low, bar.close, float(bar.volume))
-
-    def quote(self, symbol: str) -> RawQuote | None:
-        lean = self._symbols.get(symbol)
-        if lean is None or self._quote_bars is None or not self._is_current():
-            return None
-        bar = self._quote_bars.get(lean)
-        if bar is None or bar.is_fill_forward:
-            return None
-        bid, ask = bar.bid, bar.ask
-        return RawQuote(
-            self._slice_time,
-            _present(bid.close) if bid is not None else None,
-            _present(ask.close) if ask is not None else None,
-            _present(bid.low) if bid is not None else None,
-            _present(ask.high) if ask is not None else None,
-        )
+    def quotes_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawQuote]:
+        found: dict[str, RawQuote] = {}
+        data = self._slice
+        if data is None or self._slice_time != minute:
+            return found
+        bars = data.quote_bars
+        for text in symbols:
+            lean = self._symbols.get(text)
+            bar = None if lean is None else bars.get(lean)
+            if bar is None or bar.is_fill_forward:
+                continue
+            bid, ask = bar.bid, bar.ask
+            found[text] = RawQuote(
+                minute,
+                _present(bid.close) if bid is not None else None,
+                _present(ask.close) if ask is not None else None,
+                _present(bid.low) if bid is not None else None,
+                _present(ask.high) if ask is not None else None,
+            )
+        return found
 
     def _chain(self, root: str) -> OptionChain | None:
-        data, canonical = self._current(), self._canonical.get(root)
-        if data is None or canonical is None:
+        """Return the chain of this very minute: an older slice is history and must not be read as new."""
+        data, canonical = self._slice, self._canonical.get(root)
+        if data is None or canonical is None or self._slice_time != self.time:
             return None
         return cast("OptionChain | None", data.option_chains.get(canonical))
 
@@ -203,13 +207,21 @@ class LeanMarket:
         if chain is None:
             return None
         known = self._instruments
-        rows: list[tuple[Instrument, float, float]] = []
+        instruments: list[Instrument] = []
+        bids: list[float] = []
+        asks: list[float] = []
         for contract in chain:
-            instrument = known.get(contract.symbol) or self._know(contract.symbol)
+            symbol = contract.symbol
+            instrument = known.get(symbol)
+            if instrument is None:
+                instrument = self._know(symbol)
             if instrument.expiry == expiry:
-                rows.append((instrument, contract.bid_price, contract.ask_price))
-        rows.sort(key=_by_side_and_strike)
-        return self._columns(rows, None) if rows else None
+                instruments.append(instrument)
+                bids.append(contract.bid_price)
+                asks.append(contract.ask_price)
+        if not instruments:
+            return None
+        return RawChain(self._slice_time, tuple(instruments), np.array(bids), np.array(asks))
 
     def strikes(
         self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
@@ -229,15 +241,19 @@ class LeanMarket:
                 known = self._symbols.get(instrument.symbol)
                 if known is not None and instrument.expiry == expiry:
                     wanted.setdefault(instrument.symbol, (instrument, known))
-            ladder.chosen = (low, high, also, sorted(wanted.values(), key=_by_side_and_strike))
+            ladder.chosen = (low, high, also, list(wanted.values()))
         contracts = chain.contracts
-        rows: list[tuple[Instrument, float, float]] = []
+        instruments: list[Instrument] = []
+        bids: list[float] = []
+        asks: list[float] = []
         for instrument, symbol in ladder.chosen[3]:
             contract = contracts.get(symbol)
             if contract is not None:
-                rows.append((instrument, contract.bid_price, contract.ask_price))
-        below = strikes[low - 1] if low else -inf
-        return self._columns(rows, (below, strikes[high] if high < len(strikes) else inf))
+                instruments.append(instrument)
+                bids.append(contract.bid_price)
+                asks.append(contract.ask_price)
+        unread = (strikes[low - 1] if low else -inf, strikes[high] if high < len(strikes) else inf)
+        return RawChain(self._slice_time, tuple(instruments), np.array(bids), np.array(asks), unread)
 
     def _ladder(self, root: str, expiry: date) -> _Ladder:
         """Return the listed contracts of an expiry by strike; made anew after every change of the universe."""
@@ -251,21 +267,6 @@ class LeanMarket:
             strikes = sorted(by_strike)
             known = self._ladders[root, expiry] = _Ladder(strikes, [by_strike[strike] for strike in strikes])
         return known
-
-    def _columns(self, rows: list[tuple[Instrument, float, float]], unread: tuple[float, float] | None) -> RawChain:
-        bid = np.array([row[1] for row in rows], dtype=np.float64)
-        ask = np.array([row[2] for row in rows], dtype=np.float64)
-        bid[bid <= 0] = np.nan
-        ask[ask <= 0] = np.nan
-        return RawChain(
-            self.time,
-            tuple(row[0] for row in rows),
-            np.array([row[0].strike for row in rows], dtype=np.float64),
-            np.array([row[0].right is Right.CALL for row in rows], dtype=np.bool_),
-            bid,
-            ask,
-            unread,
-        )
 
     def listed(self, root: str) -> Mapping[date, int]:
         today = self.time.date()
@@ -307,7 +308,3 @@ class LeanMarket:
 def _present(price: float) -> float | None:
     """LEAN writes an absent side as 0; zero is never a price."""
     return price if price > 0 else None
-
-
-def _by_side_and_strike(row: tuple[Instrument, object] | tuple[Instrument, float, float]) -> tuple[bool, float]:
-    return row[0].right is Right.CALL, row[0].strike

@@ -85,6 +85,12 @@ class Market:
         bid, ask = self.bid(symbol, self.now), self.ask(symbol, self.now)
         return RawQuote(self.now, bid, ask, bid, ask)
 
+    def bars_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawBar]:
+        return {symbol: bar for symbol in symbols if minute == self.now and (bar := self.bar(symbol)) is not None}
+
+    def quotes_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawQuote]:
+        return {symbol: found for symbol in symbols if minute == self.now and (found := self.quote(symbol)) is not None}
+
     def chain(self, root: str, expiry: date) -> RawChain | None:
         return None
 

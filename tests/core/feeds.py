@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from core.ports import RawBar, RawChain, RawQuote
-from core.vocabulary import Instrument, Right
+from core.vocabulary import Instrument
 
 MINUTE = timedelta(minutes=1)
 
@@ -29,8 +29,6 @@ def raw_chain(end: datetime, rows: Iterable[tuple[Instrument, float, float]]) ->
     return RawChain(
         end,
         tuple(row[0] for row in contracts),
-        np.array([row[0].strike for row in contracts], dtype=np.float64),
-        np.array([row[0].right is Right.CALL for row in contracts], dtype=np.bool_),
         np.array([row[1] for row in contracts], dtype=np.float64),
         np.array([row[2] for row in contracts], dtype=np.float64),
     )
@@ -63,11 +61,11 @@ class StubFeed:
         self.bars, self.quotes, self.chains = {}, {}, {}
         return self
 
-    def bar(self, symbol: str) -> RawBar | None:
-        return self.bars.get(symbol)
+    def bars_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawBar]:
+        return {symbol: self.bars[symbol] for symbol in symbols if symbol in self.bars}
 
-    def quote(self, symbol: str) -> RawQuote | None:
-        return self.quotes.get(symbol)
+    def quotes_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawQuote]:
+        return {symbol: self.quotes[symbol] for symbol in symbols if symbol in self.quotes}
 
     def chain(self, root: str, expiry: date) -> RawChain | None:
         self.asked.append(f"chain {root}")
@@ -80,7 +78,7 @@ class StubFeed:
         whole = self.chains.get((root, expiry))
         if whole is None:
             return None
-        strikes = sorted(set(whole.strike.tolist()))
+        strikes = sorted({item.strike for item in whole.instruments})
         below = [strike for strike in strikes if strike < near]
         above = [strike for strike in strikes if strike >= near]
         window = {*below[-each_side:], *above[:each_side]}
@@ -90,8 +88,7 @@ class StubFeed:
             above[each_side] if len(above) > each_side else math.inf,
         )
         instruments = tuple(whole.instruments[at] for at in rows)
-        columns = (whole.strike[rows], whole.is_call[rows], whole.bid[rows], whole.ask[rows])
-        return RawChain(whole.end, instruments, *columns, unread)
+        return RawChain(whole.end, instruments, whole.bid[rows], whole.ask[rows], unread)
 
     def listed(self, root: str) -> Mapping[date, int]:
         return self.counts.get(root, {})

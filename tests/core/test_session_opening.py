@@ -42,7 +42,7 @@ class Morning:
     def _step(self) -> None:
         session = CLOCK.session(self.feed.time.date())
         assert session is not None
-        bar = self.feed.bar("SPY")
+        bar = self.feed.bars.get("SPY")
         self.answers[self.feed.time] = self.keeper.observe(self.feed, session, bar, self.last_close)
 
 

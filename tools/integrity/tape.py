@@ -170,6 +170,12 @@ class Tape:
         _open, high, low, close = self.prices(symbol, self.now)
         return RawQuote(self.now, round(close - 0.01, 2), close, round(low - 0.01, 2), round(high + 0.01, 2))
 
+    def bars_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawBar]:
+        return {symbol: bar for symbol in symbols if minute == self.now and (bar := self.bar(symbol)) is not None}
+
+    def quotes_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawQuote]:
+        return {symbol: found for symbol in symbols if minute == self.now and (found := self.quote(symbol)) is not None}
+
     def chain(self, root: str, expiry: date) -> RawChain | None:
         return None
 
