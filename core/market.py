@@ -169,8 +169,7 @@ class Chain:
     """All contracts of one root and one expiry with a real quote in this minute, sorted by (is_call, strike); columns
     (n,), points.
 
-    NaN = absent side; wide_limit is the largest spread that is not WIDE for that contract.  unread: None where this is
-    the whole chain; else the nearest strikes below and above that nobody looked at (infinite where there is none).
+    NaN = absent side; wide_limit is the largest spread that is not WIDE for that contract.
     """
 
     root: str
@@ -182,10 +181,26 @@ class Chain:
     bid: Floats
     ask: Floats
     wide_limit: Floats
-    unread: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.instruments)
+
+
+StrikeRow = tuple[Instrument, float, float, float]
+"""Contract, bid, ask and wide limit as the columns of `Chain` have them."""
+
+
+@value
+class Strikes:
+    """Some contracts of one expiry with a real quote in this minute, as rows that stand in the chain as well.
+
+    unread: the nearest strikes below and above that nobody looked at (infinite where there is none).
+    """
+
+    expiry: date
+    time: datetime
+    rows: Sequence[StrikeRow]
+    unread: tuple[float, float]
 
 
 @value
@@ -212,11 +227,11 @@ class EquityMark:
 
 
 ChainLoader = Callable[[str, date], Chain | None]
-StrikesLoader = Callable[[str, date, float, Sequence[Instrument]], Chain | None]
+StrikesLoader = Callable[[str, date, float, Sequence[Instrument]], Strikes | None]
 Modeller = Callable[[Instrument], float | None]
 
 
-def no_strikes(_root: str, _expiry: date, _near: float, _also: Sequence[Instrument]) -> Chain | None:
+def no_strikes(_root: str, _expiry: date, _near: float, _also: Sequence[Instrument]) -> Strikes | None:
     """The loader that reads no single strikes: the whole chain has to be loaded."""
     return None
 
@@ -232,9 +247,9 @@ class MarketSnapshot:
 
     quotes covers every held, working or watched instrument; bars the subscribed shares and indices; load_chain builds
     the columns of one expiry on demand (None: no such contracts in this minute); load_strikes only the rows around a
-    price and those of some contracts, at a tenth of the cost (None: ask for the whole chain; where that has been loaded
-    in this step already, it is the answer); listed the contracts per (root, expiry) of today's universe. equity, vix
-    and account are None until the coordinator has computed or read them for this very step.
+    price and those of some contracts, at a tenth of the cost (None: ask for the whole chain); listed the contracts per
+    (root, expiry) of today's universe. equity, vix and account are None until the coordinator has computed or read them
+    for this very step.
     """
 
     time: datetime

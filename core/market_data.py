@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from core.component_initializer import RETRY_MIN
 from core.contracts import UNDERLYING
-from core.market import Bar, Chain, MarketSnapshot, Quote, Session
+from core.market import Bar, Chain, MarketSnapshot, Quote, Session, StrikeRow, Strikes
 from core.ports import Floats, MarketFeed, RawBar, RawChain, RawQuote
 from core.quote_judge import ChainSpreads, QuoteJudge, SpreadHistory, price
 from core.session import OpeningPriceKeeper, SessionClock
@@ -91,7 +91,7 @@ class MarketData:
         self._spreads = SpreadHistory()
         self._followed: dict[tuple[str, date], ChainSpreads] = {}
         self._read_whole: dict[tuple[str, date], datetime] = {}
-        self._layouts: dict[tuple[str, date, bool], _Layout] = {}
+        self._layouts: dict[tuple[str, date], _Layout] = {}
         self._sample = timedelta(minutes=settings.chain.spread_sample_min)
         self._prior_close: dict[str, float] = {}
         self._rv20: float | None = None
@@ -317,28 +317,45 @@ class MarketData:
 
     def load_strikes(
         self, feed: MarketFeed, root: str, expiry: date, now: datetime, near: float, also: Sequence[Instrument]
-    ) -> Chain | None:
+    ) -> Strikes | None:
         """Return the rows around a price and those of some contracts, judged as those of the whole chain are."""
-        return self._judged(feed.strikes(root, expiry, near, _EACH_SIDE, also), root, expiry, now)
-
-    def _judged(self, raw: RawChain | None, root: str, expiry: date, now: datetime) -> Chain | None:
-        # Of the present step alone: neither an older chain nor an older step that asks.
-        if raw is None or not raw.instruments or raw.end != self._minute or not _ZERO <= now - raw.end < _MINUTE:
+        raw = feed.strikes(root, expiry, near, _EACH_SIDE, also)
+        if raw is None or not raw.rows or not self._is_of_now(raw.end, now):
             return None
         self._heard(raw.end)
-        layout_key = (root, expiry, raw.unread is None)
-        layout = self._layouts.get(layout_key)
+        spreads, rows = self._followed.get((root, expiry)), list[StrikeRow]()
+        for instrument, raw_bid, raw_ask in raw.rows:
+            bid, ask, limit = price(raw_bid), price(raw_ask), math.nan
+            if bid is not None and ask is not None:
+                if spreads is not None and ask > bid:
+                    spreads.add_once(raw.end, instrument.symbol, ask - bid)
+                median = None if spreads is None else spreads.median(instrument.symbol)
+                limit = self._judge.wide_limit((bid + ask) / 2, instrument.tick, median)
+            rows.append((instrument, bid or math.nan, ask or math.nan, limit))
+        return Strikes(expiry, now, rows, raw.unread)
+
+    def _judged(self, raw: RawChain | None, root: str, expiry: date, now: datetime) -> Chain | None:
+        if raw is None or not raw.instruments or not self._is_of_now(raw.end, now):
+            return None
+        self._heard(raw.end)
+        layout = self._layouts.get((root, expiry))
         if layout is None or layout.came != raw.instruments:
-            layout = self._layouts[layout_key] = _Layout.of(raw.instruments)
+            layout = self._layouts[root, expiry] = _Layout.of(raw.instruments)
         bid, ask = _prices(raw.bid[layout.order]), _prices(raw.ask[layout.order])
-        spreads = self._followed.get((root, expiry))
-        if spreads is None:
-            median = np.full(len(bid), np.nan)
-        else:
-            spreads.add(raw.end, layout.instruments, np.where(ask > bid, ask - bid, np.nan))
-            median = spreads.medians(layout.instruments)
+        spreads, median = self._followed.get((root, expiry)), np.full(len(bid), np.nan)
+        if spreads is not None:
+            for at, (instrument, spread) in enumerate(zip(layout.instruments, (ask - bid).tolist(), strict=True)):
+                if spread > 0:
+                    spreads.add_once(raw.end, instrument.symbol, spread)
+                known = spreads.median(instrument.symbol)
+                if known is not None:
+                    median[at] = known
         limit = self._judge.wide_limits((bid + ask) / 2, layout.tick, median)
-        return Chain(root, expiry, now, layout.instruments, layout.strike, layout.is_call, bid, ask, limit, raw.unread)
+        return Chain(root, expiry, now, layout.instruments, layout.strike, layout.is_call, bid, ask, limit)
+
+    def _is_of_now(self, end: datetime, now: datetime) -> bool:
+        """Tell whether a chain is of the present step: neither an older chain nor an older step that asks."""
+        return end == self._minute and _ZERO <= now - end < _MINUTE
 
     def model_price(
         self, instrument: Instrument, session: Session, now: datetime, bars: Mapping[str, Bar]
@@ -390,11 +407,10 @@ class _OnDemand:
             self._loaded[key] = self._data.load(self._feed, root, expiry, self._now)
         return self._loaded[key]
 
-    def strikes(self, root: str, expiry: date, near: float, also: Sequence[Instrument]) -> Chain | None:
-        """Return the whole chain where this step has loaded it, else the rows around a price and of some contracts."""
-        key = (root, expiry)
-        if key in self._loaded:
-            return self._loaded[key]
+    def strikes(self, root: str, expiry: date, near: float, also: Sequence[Instrument]) -> Strikes | None:
+        """Return the rows around a price and of some contracts, None where this step has loaded the whole chain."""
+        if (root, expiry) in self._loaded:
+            return None
         return self._data.load_strikes(self._feed, root, expiry, self._now, near, also)
 
     def model_price(self, instrument: Instrument) -> float | None:

@@ -48,15 +48,25 @@ class RawQuote:
 class RawChain:
     """Contracts of one option root that have a real quote in this minute, in any order; bid and ask are columns (n,)
     with 0 for an absent side.
-
-    unread: None where this is the whole chain; else the nearest strikes below and above that were not looked at.
     """
 
     end: datetime
     instruments: tuple[Instrument, ...]
     bid: Floats
     ask: Floats
-    unread: tuple[float, float] | None = None
+
+
+@value
+class RawStrikes:
+    """Some contracts of an expiry that have a real quote in this minute: rows of contract, bid and ask in any order, 0
+    for an absent side.
+
+    unread: the nearest strikes below and above that were not looked at, infinite where there is none.
+    """
+
+    end: datetime
+    rows: Sequence[tuple[Instrument, float, float]]
+    unread: tuple[float, float]
 
 
 class MarketFeed(Protocol):
@@ -79,7 +89,7 @@ class MarketFeed(Protocol):
 
     def strikes(
         self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
-    ) -> RawChain | None:
+    ) -> RawStrikes | None:
         """Return those rows of `chain` whose strike is among so many listed ones on each side of a price, and of
         further contracts: the same rows, read one by one.  None when the slice has no chain or no contract is listed.
         """

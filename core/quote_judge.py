@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final
 
@@ -21,8 +20,6 @@ from core.vocabulary import Instrument, Kind
 
 TOLERANCE: Final = 1e-9
 """Prices are binary fractions: a spread of 0.15 is a little more or less."""
-
-_FIRST_MINUTES: Final = 64
 
 
 class QuoteJudge:
@@ -105,68 +102,22 @@ class SpreadHistory:
         return (spreads[(len(spreads) - 1) // 2] + spreads[len(spreads) // 2]) / 2
 
 
-class ChainSpreads:
-    """Spreads of a chain so far in the session: a sorted row per contract, so that medians cost no sorting.
+class ChainSpreads(SpreadHistory):
+    """Spreads of the contracts of a chain.
 
     A minute may come in parts, and a part may come twice: of each contract one spread a minute is taken in.
     """
 
     def __init__(self) -> None:
-        self._rows: dict[str, int] = {}
-        self._spreads = np.full((0, _FIRST_MINUTES), np.inf)
-        self._counts = np.zeros(0, dtype=np.intp)
+        super().__init__()
         self._minute = datetime.min
-        self._is_in = np.zeros(0, dtype=np.bool_)
-        self._instruments: Sequence[Instrument] = ()
-        self._at = np.zeros(0, dtype=np.intp)
+        self._is_in: set[str] = set()
 
-    def add(self, minute: datetime, instruments: Sequence[Instrument], spreads: Floats) -> None:
-        """Insert contracts of the minute that ended: spreads (n,) in points, NaN without a two-sided market."""
-        at = self._align(instruments)
+    def add_once(self, minute: datetime, symbol: str, spread: float) -> None:
+        """Take in a contract's spread in the minute that ended, in points."""
         if minute > self._minute:
             self._minute = minute
-            self._is_in[:] = False
-        is_new = ~(self._is_in[at] | np.isnan(spreads))
-        at, fresh = at[is_new], spreads[is_new]
-        if not len(at):
-            return
-        longest = int(self._counts[at].max()) + 1
-        if longest > self._spreads.shape[1]:
-            self._spreads = np.hstack((self._spreads, np.full_like(self._spreads, np.inf)))
-        before = self._spreads[at, :longest]
-        after = np.minimum(before, fresh[:, np.newaxis])
-        np.maximum(after[:, 1:], before[:, :-1], out=after[:, 1:])
-        self._spreads[at, :longest] = after
-        self._counts[at] += 1
-        self._is_in[at] = True
-
-    def medians(self, instruments: Sequence[Instrument]) -> Floats:
-        """Return the median spread (n,) of contracts, NaN for those that had none yet."""
-        at = self._align(instruments)
-        counts = self._counts[at]
-        low, high = np.maximum(counts - 1, 0) // 2, counts // 2
-        middle: Floats = (self._spreads[at, low] + self._spreads[at, high]) / 2
-        return np.where(counts > 0, middle, np.nan)
-
-    def median(self, symbol: str) -> float | None:
-        row = self._rows.get(symbol)
-        if row is None or not self._counts[row]:
-            return None
-        count = int(self._counts[row])
-        return float(self._spreads[row, (count - 1) // 2] + self._spreads[row, count // 2]) / 2
-
-    def _align(self, instruments: Sequence[Instrument]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-        """Return the row of each contract; new contracts get one."""
-        if instruments is self._instruments or instruments == self._instruments:
-            return self._at
-        rows = self._rows
-        for instrument in instruments:
-            rows.setdefault(instrument.symbol, len(rows))
-        more = len(rows) - len(self._counts)
-        if more:
-            self._spreads = np.vstack((self._spreads, np.full((more, self._spreads.shape[1]), np.inf)))
-            self._counts = np.concatenate((self._counts, np.zeros(more, dtype=np.intp)))
-            self._is_in = np.concatenate((self._is_in, np.zeros(more, dtype=np.bool_)))
-        self._instruments = instruments
-        self._at = np.fromiter((rows[item.symbol] for item in instruments), np.intp, len(instruments))
-        return self._at
+            self._is_in.clear()
+        if symbol not in self._is_in:
+            self._is_in.add(symbol)
+            self.add(symbol, spread)

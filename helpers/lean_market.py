@@ -19,7 +19,7 @@ from typing import cast
 
 import numpy as np
 
-from core.ports import RawBar, RawChain, RawQuote
+from core.ports import RawBar, RawChain, RawQuote, RawStrikes
 from core.vocabulary import Instrument, Right, SplitEvent
 
 _CENT = 0.01
@@ -225,7 +225,7 @@ class LeanMarket:
 
     def strikes(
         self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
-    ) -> RawChain | None:
+    ) -> RawStrikes | None:
         # By key out of the chain itself and not out of the quote bars: a contract that only traded in this minute has a
         # row without prices there and no quote bar, and the row must be the one that the whole chain would show.
         ladder, chain = self._ladder(root, expiry), self._chain(root)
@@ -242,18 +242,14 @@ class LeanMarket:
                 if known is not None and instrument.expiry == expiry:
                     wanted.setdefault(instrument.symbol, (instrument, known))
             ladder.chosen = (low, high, also, list(wanted.values()))
-        contracts = chain.contracts
-        instruments: list[Instrument] = []
-        bids: list[float] = []
-        asks: list[float] = []
+        find = chain.contracts.get
+        rows: list[tuple[Instrument, float, float]] = []
         for instrument, symbol in ladder.chosen[3]:
-            contract = contracts.get(symbol)
+            contract = find(symbol)
             if contract is not None:
-                instruments.append(instrument)
-                bids.append(contract.bid_price)
-                asks.append(contract.ask_price)
+                rows.append((instrument, contract.bid_price, contract.ask_price))
         unread = (strikes[low - 1] if low else -inf, strikes[high] if high < len(strikes) else inf)
-        return RawChain(self._slice_time, tuple(instruments), np.array(bids), np.array(asks), unread)
+        return RawStrikes(self._slice_time, rows, unread)
 
     def _ladder(self, root: str, expiry: date) -> _Ladder:
         """Return the listed contracts of an expiry by strike; made anew after every change of the universe."""

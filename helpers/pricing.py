@@ -13,7 +13,7 @@ than a session's pricing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Final
 
@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.eastern import to_utc
-from core.market import Chain, Session
+from core.market import Chain, Session, Strikes
 from core.values import value
-from core.vocabulary import Instrument
+from core.vocabulary import Instrument, Right
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -35,6 +35,7 @@ REGULAR_CLOSE: Final = time(16, 0)
 WORTHLESS_ASK: Final = 0.10
 """A long without bid and with an ask up to this has no delta and no value (points)."""
 
+_SPREAD_TOLERANCE: Final = 1e-9
 _SQRT_2: Final = math.sqrt(2.0)
 _MINUS_SQRT_HALF: Final = -1.0 / _SQRT_2
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
@@ -274,41 +275,37 @@ def _total_deviation_of(x: float, target: float) -> float:
     return math.nan
 
 
-def parity_forward(
-    strike: Floats,
-    is_call: Bools,
-    mid: Floats,
-    good: Bools,
-    discount: float,
-    unread: tuple[float, float] | None = None,
-) -> float | None:
+def parity_forward(strike: Floats, is_call: Bools, mid: Floats, good: Bools, discount: float) -> float | None:
     """Return the median parity forward of the three strikes nearest the money; None when fewer have two GOOD quotes.
 
-    Nearest the money is where call and put cost the same; no index print is needed.  Where only the strikes between two
-    unread ones were looked at, the three must have a further one on either side: out there the difference of call and
-    put only grows.
+    Nearest the money is where call and put cost the same; no index print is needed.
     """
     calls: dict[float, float] = dict(zip(strike[is_call & good].tolist(), mid[is_call & good].tolist(), strict=True))
     puts: dict[float, float] = dict(zip(strike[~is_call & good].tolist(), mid[~is_call & good].tolist(), strict=True))
-    pairs = sorted([(abs(call - puts[k]), k, call - puts[k]) for k, call in calls.items() if k in puts])
-    if unread is not None:
-        below, above = unread
-        pairs = [pair for pair in pairs if below < pair[1] < above]
+    return _median_forward(_pairs(calls, puts), discount)
+
+
+_Pair = tuple[float, float, float]
+"""|call - put|, strike, call - put, in points."""
+
+
+def _pairs(calls: Mapping[float, float], puts: Mapping[float, float]) -> list[_Pair]:
+    """Return the strikes with two mids, nearest the money first."""
+    return sorted([(abs(call - puts[k]), k, call - puts[k]) for k, call in calls.items() if k in puts])
+
+
+def _median_forward(pairs: Sequence[_Pair], discount: float) -> float | None:
     nearest = pairs[:FORWARD_STRIKES]
     if len(nearest) < FORWARD_STRIKES:
         return None
-    if unread is not None:
-        strikes = [k for _, k, _ in pairs]
-        inner = strikes[:FORWARD_STRIKES]
-        if min(inner) == min(strikes) or max(inner) == max(strikes):
-            return None
     return sorted([k + difference / discount for _, k, difference in nearest])[FORWARD_STRIKES // 2]
 
 
 def good_quotes(chain: Chain) -> Bools:
     """Return which contracts have a bid above 0, an ask above it, and a spread inside their wide limit."""
+    bid, ask = chain.bid, chain.ask
     with np.errstate(invalid="ignore"):
-        good: Bools = (chain.bid > 0) & (chain.ask > chain.bid) & (chain.ask - chain.bid <= chain.wide_limit + 1e-9)
+        good: Bools = (bid > 0) & (ask > bid) & (ask - bid <= chain.wide_limit + _SPREAD_TOLERANCE)
     return good
 
 
@@ -345,7 +342,7 @@ class PricedChain:
 
     def volatility_of(self, position: int) -> float:
         """Return what `volatility` says of one contract."""
-        known = self.quoted_volatility(position)
+        known = self._quoted(position)
         return self._interpolated(position) if math.isnan(known) else known
 
     def delta(self) -> Floats:
@@ -362,8 +359,7 @@ class PricedChain:
         """Tell whether nobody bids for a contract and at most .10 is asked."""
         return not self.chain.bid[position] > 0 and bool(self.chain.ask[position] <= WORTHLESS_ASK)
 
-    def quoted_volatility(self, position: int) -> float:
-        """Return implied volatility of a contract's own GOOD quote, NaN where it has none: no neighbour is asked."""
+    def _quoted(self, position: int) -> float:
         if not self.good[position]:
             return math.nan
         chain, price = self.chain, float(self.mid[position])
@@ -377,7 +373,7 @@ class PricedChain:
         for step in (-1, 1):
             at = position + step
             while 0 <= at < len(self.chain) and self.chain.is_call[at] == self.chain.is_call[position]:
-                value = self.quoted_volatility(at)
+                value = self._quoted(at)
                 if not math.isnan(value):
                     strikes.append(float(self.chain.strike[at]))
                     values.append(value)
@@ -389,15 +385,63 @@ class PricedChain:
 
 
 def price_chain(chain: Chain, session: Session, *, rate_pct: float, min_years_s: int) -> PricedChain | None:
-    """Return the chain with its forward; None when parity gives none, or when too little was read to tell it."""
+    """Return the chain with its forward; None when parity gives none."""
     years = years_to(settlement_time(chain.expiry, session), chain.time, min_s=min_years_s)
     discount = discount_factor(rate_pct, years)
     mid, good = (chain.bid + chain.ask) / 2, good_quotes(chain)
-    forward = parity_forward(chain.strike, chain.is_call, mid, good, discount, chain.unread)
+    forward = parity_forward(chain.strike, chain.is_call, mid, good, discount)
     if forward is None or forward <= 0:
         return None
     places = {instrument.symbol: at for at, instrument in enumerate(chain.instruments)}
     return PricedChain(chain, forward, years, discount, mid, good, places)
+
+
+@value
+class PricedStrikes:
+    """Some contracts of a chain with the chain's forward; mids by symbol, NaN without a GOOD quote."""
+
+    forward: float
+    years: float
+    discount: float
+    mids: Mapping[str, float]
+
+    def volatility_of(self, instrument: Instrument) -> float | None:
+        """Return implied volatility of a contract's own GOOD quote, NaN where that says nothing; None without a row."""
+        mid = self.mids.get(instrument.symbol)
+        if mid is None or math.isnan(mid):
+            return mid
+        is_call = instrument.right is Right.CALL
+        return implied_volatility_of(mid, instrument.strike, is_call, self.forward, self.years, self.discount)
+
+
+def price_strikes(strikes: Strikes, session: Session, *, rate_pct: float, min_years_s: int) -> PricedStrikes | None:
+    """Return some contracts with the forward that the whole chain would give; None where they cannot tell it.
+
+    The three strikes nearest the money must have a further one on either side among those that were read without a
+    gap: beyond it the difference of call and put only grows.
+    """
+    calls: dict[float, float] = {}
+    puts: dict[float, float] = {}
+    mids: dict[str, float] = {}
+    below, above = strikes.unread
+    for instrument, bid, ask, wide_limit in strikes.rows:
+        if not (bid > 0 and ask > bid and ask - bid <= wide_limit + _SPREAD_TOLERANCE):
+            mids[instrument.symbol] = math.nan
+            continue
+        mid, strike = (bid + ask) / 2, instrument.strike
+        mids[instrument.symbol] = mid
+        if below < strike < above:
+            (calls if instrument.right is Right.CALL else puts)[strike] = mid
+    years = years_to(settlement_time(strikes.expiry, session), strikes.time, min_s=min_years_s)
+    discount = discount_factor(rate_pct, years)
+    pairs = _pairs(calls, puts)
+    forward = _median_forward(pairs, discount)
+    if forward is None or forward <= 0:
+        return None
+    nearest, others = [k for _, k, _ in pairs[:FORWARD_STRIKES]], [k for _, k, _ in pairs[FORWARD_STRIKES:]]
+    if not others or min(others) > min(nearest) or max(others) < max(nearest):
+        return None
+    return PricedStrikes(forward, years, discount, mids)
 
 
 def _between_neighbours(strike: Floats, iv: Floats) -> Floats:

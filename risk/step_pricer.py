@@ -10,11 +10,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
-from core.market import Bar, Chain, ChainLoader, MarketSnapshot
+from core.market import Bar, ChainLoader, MarketSnapshot
 from core.settings import GreeksSettings
 from core.values import value
 from core.vocabulary import Instrument, Right
-from helpers.pricing import PricedChain, black_delta_of, black_price_of, price_chain
+from helpers.pricing import PricedChain, PricedStrikes, black_delta_of, black_price_of, price_chain, price_strikes
 
 
 @value
@@ -82,7 +82,9 @@ class StepPricer:
         key = (root, expiry)
         if key not in self._chains:
             found = snapshot.load_chain(root, expiry)
-            self._chains[key] = None if found is None else self._priced(found, snapshot)
+            rate, floor = self._settings.rate_pct, self._settings.min_years_s
+            priced = None if found is None else price_chain(found, snapshot.session, rate_pct=rate, min_years_s=floor)
+            self._chains[key] = priced
         return self._chains[key]
 
     def views(self, snapshot: MarketSnapshot, instruments: Iterable[Instrument]) -> Views:
@@ -114,14 +116,16 @@ class StepPricer:
         spot = snapshot.price(members[0].underlying)
         if spot is None or (root, expiry) in self._chains:
             return None
-        part = snapshot.load_strikes(root, expiry, spot, members)
-        priced = None if part is None or part.unread is None else self._priced(part, snapshot)
+        strikes = snapshot.load_strikes(root, expiry, spot, members)
+        if strikes is None:
+            return None
+        rate, floor = self._settings.rate_pct, self._settings.min_years_s
+        priced = price_strikes(strikes, snapshot.session, rate_pct=rate, min_years_s=floor)
         if priced is None:
             return None
         found: Views = {}
         for member in members:
-            place = priced.position(member)
-            volatility = None if place is None else priced.quoted_volatility(place)
+            volatility = priced.volatility_of(member)
             if volatility is not None and math.isnan(volatility):
                 return None
             found[member.symbol] = None if volatility is None else _view(member, priced, volatility)
@@ -141,10 +145,6 @@ class StepPricer:
                 found[member.symbol] = _view(member, priced, None)
         return found
 
-    def _priced(self, chain: Chain, snapshot: MarketSnapshot) -> PricedChain | None:
-        rate, floor = self._settings.rate_pct, self._settings.min_years_s
-        return price_chain(chain, snapshot.session, rate_pct=rate, min_years_s=floor)
-
     def _turn_to(self, snapshot: MarketSnapshot) -> None:
         """Forget what was priced from other inputs: a view is made of the chains and the bars of a moment alone."""
         is_same = snapshot.load_chain is self._load_chain and snapshot.bars is self._bars
@@ -153,5 +153,5 @@ class StepPricer:
             self._chains, self._views = {}, {}
 
 
-def _view(instrument: Instrument, priced: PricedChain, volatility: float | None) -> ModelView:
+def _view(instrument: Instrument, priced: PricedChain | PricedStrikes, volatility: float | None) -> ModelView:
     return ModelView(instrument, priced.forward, volatility, priced.years, priced.discount)

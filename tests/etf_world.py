@@ -19,7 +19,7 @@ from audit.replay import Replay
 from core.assembly import assemble
 from core.eastern import from_utc_text
 from core.family import SYMBOLS
-from core.ports import Account, BrokerOrder, OrderRequest, OrderType, RawBar, RawChain, RawQuote
+from core.ports import Account, BrokerOrder, OrderRequest, OrderType, RawBar, RawChain, RawQuote, RawStrikes
 from core.session import SessionClock
 from core.settings import SessionSettings, Settings
 from core.vocabulary import BrokerEvent, Instrument, OrderStatus, SplitEvent, to_u6
@@ -96,7 +96,7 @@ class Market:
 
     def strikes(
         self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
-    ) -> RawChain | None:
+    ) -> RawStrikes | None:
         return None
 
     def listed(self, root: str) -> Mapping[date, int]:

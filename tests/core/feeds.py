@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from core.ports import RawBar, RawChain, RawQuote
+from core.ports import RawBar, RawChain, RawQuote, RawStrikes
 from core.vocabulary import Instrument
 
 MINUTE = timedelta(minutes=1)
@@ -73,7 +73,7 @@ class StubFeed:
 
     def strikes(
         self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
-    ) -> RawChain | None:
+    ) -> RawStrikes | None:
         self.asked.append(f"strikes {root}")
         whole = self.chains.get((root, expiry))
         if whole is None:
@@ -82,13 +82,13 @@ class StubFeed:
         below = [strike for strike in strikes if strike < near]
         above = [strike for strike in strikes if strike >= near]
         window = {*below[-each_side:], *above[:each_side]}
-        rows = [at for at, item in enumerate(whole.instruments) if item.strike in window or item in also]
+        columns = zip(whole.instruments, whole.bid.tolist(), whole.ask.tolist(), strict=True)
+        rows = [row for row in columns if row[0].strike in window or row[0] in also]
         unread = (
             below[-each_side - 1] if len(below) > each_side else -math.inf,
             above[each_side] if len(above) > each_side else math.inf,
         )
-        instruments = tuple(whole.instruments[at] for at in rows)
-        return RawChain(whole.end, instruments, whole.bid[rows], whole.ask[rows], unread)
+        return RawStrikes(whole.end, rows, unread)
 
     def listed(self, root: str) -> Mapping[date, int]:
         return self.counts.get(root, {})

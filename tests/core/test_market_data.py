@@ -277,18 +277,28 @@ def test_single_strikes_are_judged_as_those_of_the_chain(data: MarketData, feed:
     assert narrow is not None
     assert again is not None
     assert whole is not None
-    assert narrow.instruments == (contracts[0], *contracts[2:10])
+    of_chain = dict(zip(whole.instruments, zip(whole.bid, whole.ask, whole.wide_limit, strict=True), strict=True))
+    assert [row[0] for row in narrow.rows] == [contracts[0], *contracts[2:10]]
+    assert all(row[1:] == of_chain[row[0]] for row in narrow.rows)
     assert narrow.unread == (5_260.0, 5_350.0)
-    assert narrow.wide_limit.tolist() == pytest.approx([0.5] * 9)
-    assert again.wide_limit.tolist() == pytest.approx([0.5] * 8)
+    assert [row[3] for row in again.rows] == pytest.approx([0.5] * 8)
     assert whole.wide_limit.tolist() == pytest.approx([0.5] * 11)
-    assert whole.unread is None
 
 
-def test_where_the_chain_is_loaded_it_stands_for_its_strikes(data: MarketData, feed: StubFeed) -> None:
+def test_a_side_that_is_absent_alone_is_absent_in_the_row_too(data: MarketData, feed: StubFeed) -> None:
+    feed.to(at(10)).chains[("SPXW", DAY)] = raw_chain(at(10), [(SHORT, 0.0, 2.0), (WING, 0.1, 0.0)])
+    found = see(data, feed).load_strikes("SPXW", DAY, 5_300.0, (SHORT, WING))
+    assert found is not None
+    quotes = {row[0]: row[1:] for row in found.rows}
+    assert quotes[SHORT] == pytest.approx((math.nan, 2.0, math.nan), nan_ok=True)
+    assert quotes[WING] == pytest.approx((0.1, math.nan, math.nan), nan_ok=True)
+
+
+def test_where_the_chain_is_loaded_no_strikes_are_read(data: MarketData, feed: StubFeed) -> None:
     feed.to(at(10)).chains[("SPXW", DAY)] = raw_chain(at(10), [(SHORT, 1.9, 2.0)])
     snapshot = see(data, feed)
-    assert snapshot.load_chain("SPXW", DAY) is snapshot.load_strikes("SPXW", DAY, 5_300.0, ())
+    assert snapshot.load_chain("SPXW", DAY) is not None
+    assert snapshot.load_strikes("SPXW", DAY, 5_300.0, ()) is None
     later = see(data, feed.to(at(10, 1)))
     assert later.load_strikes("SPXW", DAY, 5_300.0, ()) is None
     feed.to(at(10, 2)).chains[("SPXW", DAY)] = raw_chain(at(10, 2), [(SHORT, 1.9, 2.0)])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from py_lets_be_rational import black as reference_black  # type: ignore[import-untyped]
 from py_lets_be_rational import implied_volatility_from_a_transformed_rational_guess as reference_volatility
 
+from core.market import Strikes
 from core.vocabulary import Right
 from helpers.pricing import (
     Floats,
@@ -26,6 +27,7 @@ from helpers.pricing import (
     implied_volatility_of,
     parity_forward,
     price_chain,
+    price_strikes,
     seconds_between,
     settlement_time,
     years_to,
@@ -192,14 +194,36 @@ def test_parity_forward_is_the_median_of_the_three_strikes_nearest_the_money() -
         (5_335.0, 5_375.0, False),  # 5340 is the lowest that was read, and one of the three
         (5_330.0, 5_355.0, False),  # nothing above the three was read
         (5_345.0, 5_360.0, False),  # two are no three
+        (5_335.0, 5_360.0, False),  # the three, and nothing else
     ],
 )
 def test_the_forward_of_some_strikes_is_that_of_all_or_unknown(below: float, above: float, is_sure: bool) -> None:
     made = chain(at(11), forward=5_346.0, low=5_000, high=5_700)
-    mid, good = (made.bid + made.ask) / 2, good_quotes(made)
-    of_all = parity_forward(made.strike, made.is_call, mid, good, DISCOUNT)
-    of_some = parity_forward(made.strike, made.is_call, mid, good, DISCOUNT, (below, above))
-    assert of_some == (of_all if is_sure else None)
+    columns = zip(made.instruments, made.bid.tolist(), made.ask.tolist(), made.wide_limit.tolist(), strict=True)
+    of_some = price_strikes(
+        Strikes(made.expiry, made.time, list(columns), (below, above)), session(), rate_pct=4.0, min_years_s=60
+    )
+    of_all = price_chain(made, session(), rate_pct=4.0, min_years_s=60)
+    assert of_all is not None
+    assert (None if of_some is None else of_some.forward) == (of_all.forward if is_sure else None)
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "wide_limit"),
+    [(0.0, 1.0, 9.0), (math.nan, 1.0, math.nan), (1.0, math.nan, math.nan), (1.0, 1.0, 9.0), (1.0, 1.2, 0.1)],
+)
+def test_a_strike_without_a_good_quote_says_nothing_of_volatility(bid: float, ask: float, wide_limit: float) -> None:
+    made, odd = chain(at(11)), put(5_200)
+    rows = list(zip(made.instruments, made.bid.tolist(), made.ask.tolist(), made.wide_limit.tolist(), strict=True))
+    rows = [(one, bid, ask, wide_limit) if one == odd else (one, *quote) for one, *quote in rows]
+    strikes = Strikes(made.expiry, made.time, rows, (-math.inf, math.inf))
+    priced = price_strikes(strikes, session(), rate_pct=4.0, min_years_s=60)
+    assert priced is not None
+    volatility = priced.volatility_of(odd)
+    assert volatility is not None
+    assert math.isnan(volatility)
+    assert priced.volatility_of(put(1_000)) is None
+    assert priced.volatility_of(put(5_300)) == pytest.approx(0.20, abs=1e-6)
 
 
 def test_a_contract_without_a_bid_or_inside_out_is_not_good() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.market import Chain, MarketSnapshot, no_strikes
+from core.market import Chain, MarketSnapshot, Strikes, no_strikes
 from core.settings import Settings
 from core.vocabulary import Instrument
 from risk.step_pricer import StepPricer
@@ -77,29 +77,17 @@ class Market:
         self.reads.append("whole")
         return self.whole
 
-    def load_strikes(self, _root: str, _expiry: date, near: float, also: Sequence[Instrument]) -> Chain:
+    def load_strikes(self, _root: str, _expiry: date, near: float, also: Sequence[Instrument]) -> Strikes:
         self.reads.append("strikes")
         strikes = sorted(set(self.whole.strike.tolist()))
         middle = sum(strike < near for strike in strikes)
         low, high = max(0, middle - self.each_side), min(len(strikes), middle + self.each_side)
         asked = {item.symbol for item in also}
-        rows = [
-            n
-            for n, item in enumerate(self.whole.instruments)
-            if item.strike in strikes[low:high] or item.symbol in asked
-        ]
         whole = self.whole
+        columns = zip(whole.instruments, whole.bid.tolist(), whole.ask.tolist(), whole.wide_limit.tolist(), strict=True)
+        rows = [row for row in columns if row[0].strike in strikes[low:high] or row[0].symbol in asked]
         below = strikes[low - 1] if low else -math.inf
-        return replace(
-            whole,
-            instruments=tuple(whole.instruments[row] for row in rows),
-            strike=whole.strike[rows],
-            is_call=whole.is_call[rows],
-            bid=whole.bid[rows],
-            ask=whole.ask[rows],
-            wide_limit=whole.wide_limit[rows],
-            unread=(below, strikes[high] if high < len(strikes) else math.inf),
-        )
+        return Strikes(whole.expiry, whole.time, rows, (below, strikes[high] if high < len(strikes) else math.inf))
 
     def step(self, spot: float = 5_350.0) -> MarketSnapshot:
         now = replace(snapshot(at(11), bars={"SPX": bar(at(11), spot)}), load_chain=self.load)

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from core.ports import RawBar, RawChain, RawQuote
+from core.ports import RawBar, RawChain, RawQuote, RawStrikes
 from core.session import SessionClock
 from core.settings import SessionSettings
 from core.vocabulary import Instrument
@@ -181,7 +181,7 @@ class Tape:
 
     def strikes(
         self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
-    ) -> RawChain | None:
+    ) -> RawStrikes | None:
         return None
 
     def listed(self, root: str) -> Mapping[date, int]:
