@@ -51,12 +51,26 @@ class Subscription:
 class Stream:
     """One equity or index on one day."""
 
-    __slots__ = ("bar_period", "first_quote", "first_trade", "quotes", "security", "session", "subscription", "trades")
+    __slots__ = (
+        "bar_period",
+        "begin",
+        "close_minute",
+        "first_quote",
+        "first_trade",
+        "quotes",
+        "security",
+        "session",
+        "subscription",
+        "symbol",
+        "trades",
+    )
 
     def __init__(self, security: Security, subscription: Subscription, session: Session) -> None:
         self.security = security
+        self.symbol = security.symbol
         self.subscription = subscription
         self.session = session
+        self.close_minute = session.close_minute
         self.trades: TradeColumns | None = None
         self.quotes: QuoteColumns | None = None
         # First minute that has a bar, real or repeated; NEVER without one.
@@ -64,6 +78,8 @@ class Stream:
         self.first_quote = NEVER
         daily = subscription.resolution is Resolution.DAILY
         self.bar_period = timedelta(minutes=session.close_minute - session.open_minute if daily else 1)
+        # A bar that ends at a New York minute begins, in exchange time, so many minutes after this.
+        self.begin = security.clock.new_york_midnight(session.date.toordinal()) - self.bar_period
 
 
 class OptionGroup:

@@ -165,6 +165,7 @@ class Host:
         limit = datetime.max if until is None else self._engine.clock.zone.utc(until)
         with self._active():
             steps, following = self._steps, self._next_utc
+            self._loop.unannounced_until = limit
             while following is not None and following <= limit:
                 following = next(steps, None)
             self._next_utc = following

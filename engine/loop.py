@@ -53,6 +53,8 @@ class Loop:
         self.data_points = 0
         self.equity: list[EquityPoint] = []
         self.is_finished = False
+        # Moments up to this one are not announced: whoever drives the run would go on at once.
+        self.unannounced_until = datetime.min
         self._is_started = False
         self._counted_day = self._last_minute = 0
         self._universe = UniverseKeeper(engine)
@@ -80,7 +82,7 @@ class Loop:
     # The run.
 
     def steps(self) -> Iterator[datetime]:
-        """Yield the UTC moment of what comes next, then do it; ends with the run."""
+        """Yield the UTC moment of what comes next, unless it need not be announced, then do it; ends with the run."""
         engine = self._engine
         engine.is_locked = True
         self._universe.learn_new()
@@ -111,7 +113,8 @@ class Loop:
                     return
                 if self._is_behind(utc):
                     yield from self._past(utc)
-                yield utc
+                if utc > self.unannounced_until:
+                    yield utc
                 if not self._night_slice(ordinal, minute, utc, point):
                     return
                 # What joined just now may be warned of later this night.
@@ -124,7 +127,8 @@ class Loop:
                     return
                 if self._is_behind(utc):
                     yield from self._past(utc)
-                yield utc
+                if utc > self.unannounced_until:
+                    yield utc
                 if not self._minute_slice(ordinal, bar_end, utc):
                     return
             self._close_day(ordinal)
@@ -176,10 +180,12 @@ class Loop:
 
     def _fire_past(self, utc: datetime) -> Iterator[datetime]:
         scheduler = self._engine.scheduler
+        call, fire_first = self.call, scheduler.fire_first
         events = scheduler.due_list()
-        while events and events[0].next_utc < utc:
-            yield events[0].next_utc
-            if not self.call("Scheduled event", scheduler.fire_first, events, True):
+        while events and (due := events[0].next_utc) < utc:
+            if due > self.unannounced_until:
+                yield due
+            if not call("Scheduled event", fire_first, events, True):
                 return
 
     def finish(self) -> None:

@@ -211,9 +211,9 @@ def trade_bar(
 def quote_bar(security: Security, columns: QuoteColumns, row: int, ordinal: int, repeat_minute: int = -1) -> QuoteBar:
     """Return row `row` as a bar; a fill-forward subscription takes an absent side from the newest row that has it."""
     values = columns.values[row].tolist()
-    bid = _side(values, 0)
-    ask = _side(values, 5)
-    bid_size, ask_size = values[4], values[9]
+    bid_open, bid_high, bid_low, bid_close, bid_size, ask_open, ask_high, ask_low, ask_close, ask_size = values
+    bid = None if isnan(bid_close) else Bar(bid_open, bid_high, bid_low, bid_close)
+    ask = None if isnan(ask_close) else Bar(ask_open, ask_high, ask_low, ask_close)
     if (bid is None or ask is None) and security.subscription.fill_forward:
         earlier = row - 1
         while earlier >= 0 and (bid is None or ask is None):

@@ -39,12 +39,14 @@ def points_of_group(group: OptionGroup, last: int) -> int:
 
 
 def _quotes_between(day: OptionDay, symbol: Symbol, first: int, close: int) -> int:
-    """Return a contract's quotes in [first, close]; parsed only when some lie outside, as in real files."""
+    """Return a contract's quotes in [first, close]; parsed only when its span does not tell, as in real files."""
     span = day.row_span(symbol)
-    if span is None:
+    if span is None or span.last < first or close < max(first, span.first):
         return 0
     if first <= span.first and span.last <= close:
         return span.rows
+    if span.rows == span.last - span.first + 1 or first <= span.first == close:
+        return min(span.last, close) - max(span.first, first) + 1  # a row in each of these minutes
     quotes = day.quote(symbol)
     return 0 if quotes is None else len(quotes.between(first, close))
 

@@ -376,8 +376,13 @@ class Security:
                 self._last_quote = (quotes, row, ordinal)
 
     def _fold_trades(self, columns: TradeColumns, first: int, row: int) -> None:
-        self._fold_trade_prices(columns, first, row)
-        self._volume = last_number(columns.values, 4, first, row) or self._volume
+        open_price, high, low, close, volume = columns.values[row].tolist()
+        if open_price > 0 and high > 0 and low > 0 and close > 0:  # NaN compares false
+            self._open, self._high, self._low = open_price, high, low
+            self._price = self._close = close
+        else:
+            self._fold_trade_prices(columns, first, row)
+        self._volume = volume if volume > 0 else last_number(columns.values, 4, first, row) or self._volume
 
     def _fold_trade_prices(self, columns: TradeColumns, first: int, row: int) -> None:
         values = columns.values
@@ -390,6 +395,12 @@ class Security:
 
     def _fold_quotes(self, columns: QuoteColumns, first: int, row: int) -> None:
         values = columns.values
+        newest = values[row].tolist()
+        bid, bid_size, ask, ask_size = newest[_BID_CLOSE], newest[_BID_SIZE], newest[_ASK_CLOSE], newest[_ASK_SIZE]
+        if bid > 0 and ask > 0 and bid_size > 0 and ask_size > 0:  # NaN compares false
+            self._bid_price, self._ask_price = bid, ask
+            self._bid_size, self._ask_size = bid_size, ask_size
+            return
         self._bid_price = last_number(values, _BID_CLOSE, first, row) or self._bid_price
         self._ask_price = last_number(values, _ASK_CLOSE, first, row) or self._ask_price
         self._bid_size = last_number(values, _BID_SIZE, first, row) or self._bid_size

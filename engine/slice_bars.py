@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.clock import MINUTE_OFFSETS
 from engine.data_dictionary import DataDictionary
 from engine.feed import OPTION_SECURITY_TYPES
 from engine.market_bars import QuoteBar, TradeBar, quote_bar, trade_bar
@@ -96,12 +97,14 @@ class QuoteBars(DataDictionary[QuoteBar]):
 
 
 def trade_of_stream(stream: Stream, ordinal: int, minute: int) -> TradeBar | None:
-    if minute < stream.first_trade or minute > stream.session.close_minute:
+    if minute < stream.first_trade or minute > stream.close_minute:
         return None
     columns = stream.trades
     row = -1 if columns is None else columns.row_at(minute)
     if columns is not None and row >= 0:
-        return trade_bar(stream.security, columns, row, ordinal, -1, stream.bar_period)
+        open_price, high, low, close, volume = columns.values[row].tolist()
+        begin = stream.begin + MINUTE_OFFSETS[minute]
+        return TradeBar(begin, stream.symbol, open_price, high, low, close, volume, stream.bar_period)
     if not stream.subscription.fill_forward:
         return None
     latest = stream.security.latest_trade(ordinal, minute)
@@ -109,7 +112,7 @@ def trade_of_stream(stream: Stream, ordinal: int, minute: int) -> TradeBar | Non
 
 
 def quote_of_stream(stream: Stream, ordinal: int, minute: int) -> QuoteBar | None:
-    if minute < stream.first_quote or minute > stream.session.close_minute:
+    if minute < stream.first_quote or minute > stream.close_minute:
         return None
     columns = stream.quotes
     row = -1 if columns is None else columns.row_at(minute)

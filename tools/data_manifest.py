@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import zipfile
 import zlib
 from datetime import date
 from pathlib import Path
+
+from engine.archive import Archive
+from engine.columns import DataError
 
 _DATED = re.compile(r"(\d{8})[_.]")
 # Larger loose files are named by their size: reading them would cost more than the run.
@@ -43,8 +45,8 @@ def _files(folder: Path) -> list[Path]:
 def _checksum(path: Path, size: int) -> str:
     if path.suffix == ".zip":
         try:
-            with zipfile.ZipFile(path) as archive:
-                return ",".join(f"{entry.filename}:{entry.CRC:08x}" for entry in archive.infolist())
-        except zipfile.BadZipFile:
+            entries = Archive(path, path.name).entries
+        except DataError:
             return "broken"
+        return ",".join(f"{name}:{entry.crc:08x}" for name, entry in entries.items())
     return f"{zlib.crc32(path.read_bytes()):08x}" if size <= _READ_UP_TO_BYTES else ""
