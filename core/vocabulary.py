@@ -229,7 +229,7 @@ class Instrument:
     @property
     def root(self) -> str:
         """The option root (SPXW) or the ticker."""
-        return self.symbol[:6].rstrip() if self.kind is Kind.OPTION else self.symbol
+        return self.symbol if self.right is None else self.symbol[:6].rstrip()
 
     @property
     def family(self) -> str:
