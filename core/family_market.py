@@ -59,11 +59,13 @@ class FamilyMarket:
         past = self._past(session, number) if number > self._seen + 1 else []
         present: SignalBar | MissingBar | None = None
         bars = snapshot.bars
-        for symbol in SYMBOLS:
+        for symbol, volumes in self._volumes.items():
             bar = bars.get(symbol)
             if bar is None or bar.age_s >= _MINUTE_S:
                 continue  # this minute brought none
-            self._count(symbol, bar)
+            volumes.append(bar.volume)
+            if symbol not in self._opens:
+                self._opens[symbol] = bar.open
             if symbol == SIGNAL_SYMBOL:
                 present = _signal_bar(bar, now, number)
         self._seen = number
@@ -77,17 +79,13 @@ class FamilyMarket:
             for raw in self._feed.minute_history(symbol, session.open):
                 minute = _number(session, raw.end)
                 if first <= minute < number:
-                    self._count(symbol, raw)
+                    self._volumes[symbol].append(raw.volume)
+                    self._opens.setdefault(symbol, raw.open)
                     if symbol == SIGNAL_SYMBOL:
                         found[minute] = _signal_bar(raw, raw.end, minute)
         return [
             found.get(minute) or MissingBar(session.open + minute * _MINUTE, minute) for minute in range(first, number)
         ]
-
-    def _count(self, symbol: str, bar: Bar | RawBar) -> None:
-        if symbol not in self._opens:
-            self._opens[symbol] = bar.open
-        self._volumes[symbol].append(bar.volume)
 
     def missing(self) -> tuple[str, ...]:
         """Return the symbols that have not had one minute in this session."""

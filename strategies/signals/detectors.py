@@ -161,7 +161,7 @@ class VolumeSurge(Detector):
     def vote(self, bar: SignalBar, windows: Windows) -> float | None:
         if windows.bars <= SPAN or windows.is_without_volume:
             return None
-        usual = math.fsum(windows.volumes[-SPAN - 1 : -1]) / SPAN
+        usual = windows.volume_before / SPAN
         if usual == 0:
             return EVEN
         surge = clip((bar.volume / usual - 1.5) / 1.5, 0.0, 1.0)

@@ -25,8 +25,8 @@ class Windows:
 
     bars counts those since the windows began, the newest included.
     gains and losses are the differences of the closes by their sign, the other one being 0.  deviation is the sample
-    deviation of the returns, volume the sum of the volumes of a full common window; without volume is one in which
-    nothing traded.
+    deviation of the returns, volume the sum of the volumes of a full common window and volume_before that of the one
+    that ended a bar earlier; without volume is one in which nothing traded.
     """
 
     def __init__(self) -> None:
@@ -44,6 +44,7 @@ class Windows:
         self.number = 0
         self.deviation = 0.0
         self.volume = 0.0
+        self.volume_before = 0.0
         self.is_without_volume = False
         self._value = 0.0
         self._session_volume = 0.0
@@ -73,7 +74,7 @@ class Windows:
             self.distances.append(close - self.vwap)
         # Five detectors ask for these: they are reckoned once a bar.
         if self.bars >= SPAN:
-            self.volume = math.fsum(self.volumes[-SPAN:])
+            self.volume_before, self.volume = self.volume, math.fsum(self.volumes[-SPAN:])
             self.is_without_volume = self.volume <= 0.0
         if self.bars > SPAN:
             returns = self.returns[-SPAN:]
@@ -90,7 +91,8 @@ class Windows:
     def _count_missing(self, minutes: int) -> None:
         self._missing += minutes
         if self._missing > GAP_BARS and self.bars:
-            self.bars, self.deviation, self.volume = 0, 0.0, 0.0
+            self.bars, self.deviation = 0, 0.0
+            self.volume = self.volume_before = 0.0
             self.is_without_volume = False
             for column in (
                 self.closes, self.volumes, self.returns, self.gains, self.losses, self.flows, self.distances,

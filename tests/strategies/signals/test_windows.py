@@ -55,6 +55,7 @@ def test_the_columns_end_with_what_the_newest_bars_say() -> None:
             returns = [math.log(after.close / before.close) for before, after in pairwise(newest)]
             assert windows.deviation == pytest.approx(stdev(returns), rel=1e-12)
             assert windows.volume == math.fsum(each.volume for each in newest[1:])
+            assert windows.volume_before == math.fsum(each.volume for each in newest[:-1])
 
 
 def test_six_missing_bars_leave_nothing_of_what_was_kept() -> None:
@@ -63,6 +64,7 @@ def test_six_missing_bars_leave_nothing_of_what_was_kept() -> None:
         windows.take(item)
     for number in range(41, 47):
         windows.miss(number)
-    assert (windows.bars, windows.deviation, windows.volume, windows.is_without_volume) == (0, 0.0, 0.0, False)
+    assert (windows.bars, windows.deviation, windows.is_without_volume) == (0, 0.0, False)
+    assert (windows.volume, windows.volume_before) == (0.0, 0.0)
     windows.take(bars[46])
     assert (windows.bars, windows.closes, windows.returns) == (1, [bars[46].close], [])
