@@ -78,6 +78,17 @@ def test_fp10_a_breaker_that_raises_reduces_the_account_and_exits_still_leave(
     assert world.trade.is_flat
 
 
+def test_fp10_a_breaker_that_raises_takes_back_the_opening_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = paper(tmp_path, world_is="quiet").run("10:30")
+    assert len(world.parts.gateway.working_children()) == 1
+    monkeypatch.setattr(CircuitBreaker, "watch", broken)
+    world.run("10:32")
+    assert world.parts.gateway.working_children() == ()
+    assert [at for at, _limit in world.limits("OPEN")] == ["10:30"]
+
+
 def test_fp10_a_breaker_that_comes_back_releases_what_its_absence_caused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,22 @@ from datetime import date
 import pytest
 
 from core.trade_machine import TradeState
-from tests.world import CALL, INDEX_CLOSE, OPEN, PUT, SHORT_CALL, SHORT_PUT, SPX, SPY, STRIKES, VIX, World, contract
+from tests.world import (
+    CALL,
+    FRIDAY,
+    INDEX_CLOSE,
+    OPEN,
+    PUT,
+    SHORT_CALL,
+    SHORT_PUT,
+    SPX,
+    SPY,
+    STRIKES,
+    THURSDAY,
+    VIX,
+    World,
+    contract,
+)
 
 
 def condor(world: World) -> None:
@@ -252,6 +267,12 @@ def test_a_programming_error_ends_a_backtest_after_the_ledger_is_sealed(monkeypa
     assert error is not None
     assert "a planted fault" in error.text
     assert world.records("RUN_ENDED")[0]["reason"] == "ERROR"
+
+
+def test_a_run_that_begins_the_day_before_enters_on_the_last_session_of_the_week_alone() -> None:
+    world = World(prepare=condor, parameters={"run.start": THURSDAY.isoformat()}).run("10:31")
+    assert [record["date"] for record in world.records("SESSION_OPENED")] == [THURSDAY.isoformat(), FRIDAY.isoformat()]
+    assert world.limits("OPEN")[0][0] == "10:30"
 
 
 def test_fn_p1_every_minute_of_the_session_has_one_outcome() -> None:

@@ -153,6 +153,20 @@ def test_three_faults_in_thirty_minutes_fail_a_component_until_the_next_open() -
     assert initializer.entry_refusal("friday") is None
 
 
+def test_causes_follow_every_change_of_a_status() -> None:
+    initializer = built(ledger=Flaky(TransientError("no store yet"), times=1))
+    assert {cause.subject for cause in initializer.causes()} == {"ledger", "gateway"}
+    initializer.retry(OPEN + timedelta(minutes=1))
+    assert initializer.causes() == ()
+    assert initializer.degrade("gateway", "polls the broker")
+    assert initializer.causes() == ()
+    for _ in range(3):
+        initializer.fault("gateway", "ZeroDivisionError", OPEN + timedelta(minutes=2))
+    assert [cause.subject for cause in initializer.causes()] == ["gateway"]
+    initializer.session_opened(OPEN + timedelta(days=1))
+    assert initializer.causes() == ()
+
+
 def test_ci_p1_any_failed_subset_permits_no_more_than_each_of_its_members() -> None:
     names = ["ledger", "gateway", "vix", "margin", "sizer", "charts", "friday"]
     alone = {name: built(**{name: Flaky(PermanentError("off"))}) for name in names}

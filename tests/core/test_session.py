@@ -96,6 +96,15 @@ def test_phases_only_move_forward_and_only_on_trading_days(day: date, minute: in
         assert order.index(following) - order.index(phase) in (0, 1)
 
 
+@given(st.lists(st.sampled_from([FULL, HALF, date(2025, 11, 27), date(2025, 12, 1)]), min_size=1), st.data())
+def test_a_clock_that_was_asked_before_answers_like_a_new_one(days: list[date], data: st.DataObject) -> None:
+    clock = SessionClock(SETTINGS)
+    for day in days:
+        seconds = data.draw(st.integers(8 * 3600, 17 * 3600) | st.sampled_from([16 * 3600 + 900, 16 * 3600 + 901]))
+        now = datetime.combine(day, time()) + timedelta(seconds=seconds)
+        assert clock.phase(now) is SessionClock(SETTINGS).phase(now)
+
+
 @given(st.datetimes(datetime(2025, 1, 1), datetime(2026, 12, 30)))
 def test_no_step_is_missed_by_resting_until_the_next_start(moment: datetime) -> None:
     clock, now = SessionClock(SETTINGS), moment.replace(second=0, microsecond=0)

@@ -56,6 +56,17 @@ def test_two_threads_are_never_at_work_at_once_and_all_work_is_done() -> None:
     assert (most, done) == (1, 2001)
 
 
+def test_work_is_given_what_was_handed_over_with_it() -> None:
+    turns, order = Turns(), list[str]()
+
+    def outer(name: str) -> None:
+        turns.take(order.append, "inner")
+        order.append(name)
+
+    turns.take(outer, "outer")
+    assert order == ["outer", "inner"]
+
+
 def test_work_handed_over_is_done_by_the_one_at_work_and_the_other_goes_on() -> None:
     turns = Turns()
     thread, go_on, notes = held(turns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from core.reasons import Reason
 from core.settings import Settings, VixSettings
 from core.vocabulary import TradingState
 from risk.vix_manager import VixManager
-from tests.risk.builders import BookKeeper, at, bar, opening, session, snapshot, unit_risk
+from tests.risk.builders import FRIDAY, BookKeeper, at, bar, opening, session, snapshot, unit_risk
 
 SETTINGS = Settings().vix
 NEXT_DAY = date(2025, 9, 15)
@@ -92,6 +92,14 @@ def test_a_jump_that_the_index_does_not_explain_is_suspect_for_as_long_as_it_is_
     assert fresh.read(seen(jump, 27.0, spx=5_300.0)).verdict is VixVerdict.GOOD
     # Five minutes later the level has held.
     assert walk(manager, jump + timedelta(minutes=1), [27.0] * 5).verdict is VixVerdict.GOOD
+
+
+def test_before_the_first_print_of_each_session_nothing_is_known(manager: VixManager) -> None:
+    first_print = timedelta(minutes=SETTINGS.first_print_min)
+    for day in (FRIDAY, NEXT_DAY):
+        opened = datetime.combine(day, time(9, 30))
+        assert manager.read(seen(opened + first_print - timedelta(minutes=1), 24.0)).verdict is VixVerdict.UNKNOWN
+        assert manager.read(seen(opened + first_print, 24.0)).verdict is VixVerdict.GOOD
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
