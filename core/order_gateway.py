@@ -81,11 +81,6 @@ class OrderGateway:
     def open_session(self) -> None:
         self._sender.open_session()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is at work and no report waits to be folded."""
-        return not self._orders.parents and not self._desk.waiting
-
     def parents(self) -> tuple[Parent, ...]:
         return self._orders.parents
 
