@@ -18,7 +18,7 @@ from strategies.friday_0dte import Friday0dte
 from tests.world import FRIDAY, World
 
 
-def paper(tmp_path: Path, world_is: str = "filled") -> World:
+def paper(tmp_path: Path, world_is: str = "filled", **parameters: str) -> World:
     def prepare(world: World) -> None:
         world.condor(mid=2.70, half=0.40)
         if world_is == "filled":
@@ -26,7 +26,7 @@ def paper(tmp_path: Path, world_is: str = "filled") -> World:
 
     return World(
         prepare=prepare,
-        parameters={"run.mode": "PAPER"},
+        parameters={"run.mode": "PAPER", **parameters},
         store=tmp_path / "store",
         job={
             "mode": "paper",
@@ -81,7 +81,8 @@ def test_fp10_a_breaker_that_raises_reduces_the_account_and_exits_still_leave(
 def test_fp10_a_breaker_that_raises_takes_back_the_opening_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = paper(tmp_path, world_is="quiet").run("10:30")
+    # Its ladder would not move for three minutes, and find only then that it may not open.
+    world = paper(tmp_path, world_is="quiet", **{"orders.ladder_step_s": "180"}).run("10:30")
     assert len(world.parts.gateway.working_children()) == 1
     monkeypatch.setattr(CircuitBreaker, "watch", broken)
     world.run("10:32")
