@@ -260,7 +260,7 @@ class FamilyDesk:
         shares = parts.fold.shares()
         held = shares.get(target, 0)
         surplus = parts.entry.surplus(target, snapshot) if held > 0 and not parts.orders.is_leaving() else 0
-        only_the_target = len(shares) == 0 or (len(shares) == 1 and held > 0)
+        only_the_target = not shares or (len(shares) == 1 and held > 0)
         if only_the_target and not surplus and not parts.orders.working():
             bar.is_clear = True
             return

@@ -24,6 +24,7 @@ from core.market import MarketSnapshot
 from core.reasons import Reason
 from core.settings import AccountType
 from core.settings_etf import DayTradeRule, EtfRotationSettings
+from core.values import value
 from core.vocabulary import (
     U6,
     ExitPlan,
@@ -46,6 +47,16 @@ TARGET_BOUND = "TARGET"
 
 _DAY_TRADES = 3
 """So many day trades in five sessions a small account has; the next one is refused."""
+
+
+@value
+class _Looked:
+    """The facts of a holding, and what they belong to."""
+
+    snapshot: MarketSnapshot
+    target: FamilyTarget
+    movements: int
+    facts: SizingFacts
 
 
 class FamilyEntry:
@@ -76,7 +87,7 @@ class FamilyEntry:
         self._room = room
         self._gates = tuple(gates)
         self._invariants = invariants
-        self._last: tuple[tuple[MarketSnapshot, FamilyTarget, int, float], SizingFacts] | None = None
+        self._last: _Looked | None = None
         self.was_bounded = False
         """Whether another bound than its value made the last opening smaller."""
 
@@ -100,12 +111,16 @@ class FamilyEntry:
 
     def _of_holding(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> SizingFacts:
         """Return what needs no margin and no stress to be known."""
-        held = self._books.position_of(BOOK, target)
-        asked = (snapshot, target, self._books.movements, self._fold.scale if held else scale)
-        # A snapshot never changes, and neither does what the books say without a movement: one minute asks three times.
-        if self._last is None or self._last[0][0] is not snapshot or self._last[0][1:] != asked[1:]:
-            self._last = asked, self._look(target, snapshot, held, asked[3])
-        return self._last[1]
+        books, last = self._books, self._last
+        # A minute asks three times.  A snapshot never changes, nor what the books say before their next movement.
+        if last is not None and last.snapshot is snapshot and last.target is target:
+            facts = last.facts
+            if last.movements == books.movements and (facts.held or facts.scale == scale):
+                return facts
+        held = books.position_of(BOOK, target)
+        facts = self._look(target, snapshot, held, self._fold.scale if held else scale)
+        self._last = _Looked(snapshot, target, books.movements, facts)
+        return facts
 
     def _look(self, target: FamilyTarget, snapshot: MarketSnapshot, held: int, scale: float) -> SizingFacts:
         account, books_usd = snapshot.account, self._books.cash_u6 / U6
@@ -247,12 +262,12 @@ class FamilyEntry:
         trade, intent_id, purpose = self._orders.name(snapshot, target.value)
         sized = replace(wanted, trade=trade, qty=size.qty, detail={"intent": intent_id})
         assert sized.risk is not None
-        value = self._sizer.target_value(target, facts)
+        wanted_usd = self._sizer.target_value(target, facts)
         amounts = {"margin_u6": to_u6(sized.risk.margin_usd * size.qty)}
         if sized.risk.t_loss_usd is not None:
             amounts["t_loss_u6"] = to_u6(sized.risk.t_loss_usd * size.qty)
-        if value is not None:
-            amounts["budget_u6"] = to_u6(value)
+        if wanted_usd is not None:
+            amounts["budget_u6"] = to_u6(wanted_usd)
         scale_e6 = round(facts.scale * 1e6)
         record_intent(self._ledger, sized, intent_id, purpose, snapshot.time, **amounts)
         self._ledger.append(
