@@ -175,9 +175,11 @@ class Reconciler:
 
     def _foreign_orders(self) -> list[_Difference]:
         """Orders at work that carry none of our ids: left alone, and nothing is opened beside them."""
-        ours = self._books.order_records.orders
-        orders = [order.order for order in self._broker.open_orders() if order.order not in ours]
-        return [_Difference(f"{FOREIGN_ORDER}{order}", Reason.BREAK_FOREIGN, 0, 0) for order in sorted(orders)]
+        orders, ours = self._broker.open_orders(), self._books.order_records.orders
+        if not orders:
+            return []
+        foreign = sorted(order.order for order in orders if order.order not in ours)
+        return [_Difference(f"{FOREIGN_ORDER}{order}", Reason.BREAK_FOREIGN, 0, 0) for order in foreign]
 
     def _has_expired(self, symbol: str, theirs: int, snapshot: MarketSnapshot) -> bool:
         """An expired contract leaves the broker before its settlement is folded: that is no difference."""

@@ -30,10 +30,13 @@ VIX: Final = "VIX"
 SPX: Final = "SPX"
 LADDER: Final = (Regime.DORMANT, Regime.CALM, Regime.NORMAL, Regime.ELEVATED, Regime.HIGH, Regime.CRISIS)
 
+# Asked for several times in every step: a name of the module is found in a third of the time of an enum's member.
+_UNKNOWN, _STALE, _SUSPECT, _GOOD = VixVerdict.UNKNOWN, VixVerdict.STALE, VixVerdict.SUSPECT, VixVerdict.GOOD
+
 _REFUSAL: Final[Mapping[VixVerdict, Reason]] = {
-    VixVerdict.UNKNOWN: Reason.VIX_UNKNOWN,
-    VixVerdict.STALE: Reason.VIX_STALE,
-    VixVerdict.SUSPECT: Reason.VIX_SUSPECT,
+    _UNKNOWN: Reason.VIX_UNKNOWN,
+    _STALE: Reason.VIX_STALE,
+    _SUSPECT: Reason.VIX_SUSPECT,
 }
 
 
@@ -127,13 +130,13 @@ class VixManager:
         now, spx = snapshot.time, snapshot.price(SPX)
         verdict, value, age_s = self._judge(snapshot, spx)
         prior = snapshot.prior_close.get(VIX)
-        good = verdict is VixVerdict.GOOD
+        good = verdict is _GOOD
         if good:
             # A night, or a while of values that were not GOOD, is no evidence of calm.
             if self._last_good is not None and now - self._last_good > self._gap:
                 self._restart_clocks()
             self._last_good = now
-        if value is not None and (good or verdict is VixVerdict.SUSPECT):
+        if value is not None and (good or verdict is _SUSPECT):
             self._follow_regime(value, now, good=good)
             if good:
                 self._follow_panic(value, prior, now)
@@ -144,20 +147,20 @@ class VixManager:
         settings, bar = self._settings, snapshot.bars.get(VIX)
         if settings.daily_only:
             close = snapshot.prior_close.get(VIX)
-            return (VixVerdict.GOOD, close, 0.0) if self._plausible(close) else (VixVerdict.UNKNOWN, None, math.inf)
+            return (_GOOD, close, 0.0) if self._plausible(close) else (_UNKNOWN, None, math.inf)
         if bar is None or not self._plausible(bar.close):
-            return VixVerdict.UNKNOWN, None, math.inf if bar is None else bar.age_s
+            return _UNKNOWN, None, math.inf if bar is None else bar.age_s
         session = snapshot.session
         if session is not self._session:
             self._session, self._first_print = session, session.after_open(settings.first_print_min)
         # Before the first print of the session the index shows 0 or yesterday's value.
         if bar.end < self._first_print or bar.end.date() != session.day:
-            return VixVerdict.UNKNOWN, None, bar.age_s
+            return _UNKNOWN, None, bar.age_s
         if bar.age_s > settings.max_age_s:
-            return VixVerdict.STALE, bar.close, bar.age_s
+            return _STALE, bar.close, bar.age_s
         if self._is_suspect(bar.close, spx, snapshot):
-            return VixVerdict.SUSPECT, bar.close, bar.age_s
-        return VixVerdict.GOOD, bar.close, bar.age_s
+            return _SUSPECT, bar.close, bar.age_s
+        return _GOOD, bar.close, bar.age_s
 
     def _plausible(self, value: float | None) -> bool:
         return value is not None and math.isfinite(value) and self._settings.low <= value <= self._settings.high
@@ -231,24 +234,19 @@ class VixManager:
         self._notes.append(Note(Kind.LEVEL, "", fields))
 
     def _compose(self, verdict: VixVerdict, value: float | None, age_s: float, prior: float | None) -> VixReading:
-        settings = self._settings
-        if verdict in (VixVerdict.UNKNOWN, VixVerdict.STALE) or value is None or self._regime is None:
+        settings, regime = self._settings, self._regime
+        if verdict is _UNKNOWN or verdict is _STALE or value is None or regime is None:
             return VixReading(verdict, Regime.UNKNOWN, value, age_s, 0.0, 0.0, 1.0, prior, self._panic)
-        level = self._levels[self._regime]
-        change = None if prior is None or not prior > 0 else abs(value / prior - 1.0)
-        quiet = change is not None and change < settings.complacent_change_pct / 100.0
-        return VixReading(
-            verdict=verdict,
-            regime=self._regime,
-            value=value,
-            age_s=age_s,
-            scale=level.scale * (settings.daily_only_scale if settings.daily_only else 1.0),
-            margin_ceiling=level.margin_ceiling,
-            buffer_base=level.buffer_base,
-            prior_close=prior,
-            panic=self._panic,
-            complacent=value < settings.complacent_below and quiet,
+        level = self._levels[regime]
+        scale = level.scale * settings.daily_only_scale if settings.daily_only else level.scale
+        complacent = (
+            value < settings.complacent_below
+            and prior is not None
+            and prior > 0
+            and abs(value / prior - 1.0) < settings.complacent_change_pct / 100.0
         )
+        ceiling, base = level.margin_ceiling, level.buffer_base
+        return VixReading(verdict, regime, value, age_s, scale, ceiling, base, prior, self._panic, complacent)
 
     # --------------------------------------------------------------------------------------------- manager and rule
 
