@@ -233,7 +233,7 @@ class FamilyFold:
         symbol, qty, at = fields["symbol"], fields["qty"], fields["exec_time"]
         intent, purpose = self._orders[fields["order"]]
         self._session_cash_u6 -= qty * fields["price_u6"] * fields["mult"] + fields["fee_u6"]
-        if all(known != intent for _minute, known in self._filled):
+        if intent not in [known for _minute, known in self._filled]:
             self._filled.append((self._minute(at), intent))
             while self._filled[0][0] <= self._filled[-1][0] - self._block_minutes:
                 self._filled.popleft()

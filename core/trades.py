@@ -151,7 +151,7 @@ def day_of(trade: str, planned: datetime) -> date:
     """Return the session that a trade's id names (`<strategy>-<yyyymmdd>-<n>`), else the day of its plan."""
     _strategy, _, rest = trade.rpartition("-")[0].rpartition("-")
     try:
-        return datetime.strptime(rest, "%Y%m%d").date()
+        return date.fromisoformat(rest)
     except ValueError:
         return planned.date()
 
