@@ -374,7 +374,8 @@ class FamilyDesk:
         if bar is None or bar.decision.target is CASH or not snapshot.phase.market_open:
             return None
         target = bar.decision.target
-        if any(item.is_opening and item.symbol == target for item in parts.orders.working()):
+        working = parts.orders.working()
+        if working and any(item.is_opening and item.symbol == target for item in working):
             bar.outcome = AT_WORK
             return None
         if parts.entry.holds_enough(target, snapshot, scale):

@@ -172,11 +172,10 @@ class FamilyEntry:
 
     def holds_enough(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> bool:
         """Whether the target is held and does not lie so far below its value that it is worth adding to."""
-        if not self._books.position_of(BOOK, target):
+        facts = self._of_holding(target, snapshot, scale)
+        if not facts.held:
             return False
-        if snapshot.phase is not SessionPhase.REGULAR:
-            return True
-        return not self._sizer.is_short(target, self._of_holding(target, snapshot, scale))
+        return snapshot.phase is not SessionPhase.REGULAR or not self._sizer.is_short(target, facts)
 
     def _own(self, target: FamilyTarget, blocked: Reason | None, held: int, snapshot: MarketSnapshot) -> Verdict | None:
         """Return the book's own refusal."""

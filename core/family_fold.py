@@ -109,11 +109,15 @@ class FamilyFold:
 
     def bars_held(self, now: datetime) -> int:
         """Return session bars from the first fill of what is held; 0 while nothing is."""
-        return 0 if self._held_since is None else max(0, (now - self._held_since) // _MINUTE)
+        since = self._held_since
+        return 0 if since is None or now < since else (now - since) // _MINUTE
 
     def bars_since_close(self, now: datetime) -> int | None:
         """Return session bars from the fill that reached CASH, None before the first one of this session."""
-        return None if self._closed_at is None else max(0, (now - self._closed_at) // _MINUTE)
+        since = self._closed_at
+        if since is None:
+            return None
+        return 0 if now < since else (now - since) // _MINUTE
 
     @property
     def opens_in_session(self) -> int:

@@ -122,8 +122,10 @@ class FamilyOrders:
 
     def is_leaving(self) -> bool:
         """Whether a holding has begun to leave: it goes on, whatever the signal says meanwhile."""
-        trades = self._books.open_trades(BOOK)
-        return bool(trades) and any(trade.state is TradeState.EXITING and not trade.is_flat for trade in trades)
+        for trade in self._books.open_trades(BOOK):  # noqa: SIM110  asked twice a minute: no generator for one trade
+            if trade.state is TradeState.EXITING and trade.legs:
+                return True
+        return False
 
     def rejected_in_a_row(self, symbol: str) -> int:
         """Return how many of the symbol's last closing orders were rejected, counted back from the newest."""

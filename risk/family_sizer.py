@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from core.family import SizeVerdict, SizingFacts, leverage_of
+from core.family import SYMBOLS, SizeVerdict, SizingFacts, leverage_of
 from core.reasons import Reason
 from core.settings import Brokerage
 from core.settings_etf import EtfRotationSettings
@@ -49,13 +49,13 @@ class FamilySizer:
     def __init__(self, settings: EtfRotationSettings, brokerage: Brokerage) -> None:
         self._settings = settings
         self._brokerage = brokerage
+        self._weights = {symbol: settings.weight(leverage_of(symbol)) for symbol in SYMBOLS}
 
     def target_value(self, target: FamilyTarget, facts: SizingFacts) -> float | None:
         """Return V*, the USD that the target should be worth; None while equity is unknown."""
         if facts.equity_usd is None:
             return None
-        weight = self._settings.weight(leverage_of(target))
-        return weight * facts.scale * self._settings.sleeve_fraction * facts.equity_usd
+        return self._weights[target] * facts.scale * self._settings.sleeve_fraction * facts.equity_usd
 
     def limit_price(self, ask: float) -> float:
         """Return the most that an opening pays: a collar above the ask, up to the tick."""

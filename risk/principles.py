@@ -81,7 +81,7 @@ def breaches(standing: Standing, *, max_opens_per_bar: int = 1) -> tuple[Breach,
         found += _sides(standing)
     if standing.opens_sent > max_opens_per_bar or standing.opens_filled > max_opens_per_bar:
         found += _opens(standing, max_opens_per_bar)
-    if standing.quantities:
+    if min(standing.quantities.values(), default=0) < 0:
         found += _shorts(standing)
     if standing.is_over and (standing.quantities or standing.working):
         found += _overnight(standing)

@@ -81,8 +81,8 @@ class SqueezeBreakout(Detector):
         self._squeezed = self._squeezed + 1 if width <= narrow else 0
         if self._squeezed >= self.SQUEEZED_BARS:
             self._armed = 1.0
-        elif self._armed > 0:
-            self._armed = max(0.0, self._armed - self.FADE)
+        else:
+            self._armed = self._armed - self.FADE if self._armed > self.FADE else 0.0
         if deviation == 0 or self._armed == 0:
             return EVEN
         z = (bar.close - mean) / deviation
