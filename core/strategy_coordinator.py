@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 
 from core.books import Books
 from core.component_initializer import ComponentInitializer, Status
@@ -54,6 +55,7 @@ NAME = "strategy_coordinator"
 """Its row in the component table."""
 
 _MINUTE = timedelta(minutes=1)
+_symbol = attrgetter("symbol")
 _OUTSIDE_WINDOW = Reason.OUTSIDE_WINDOW.value
 
 
@@ -101,6 +103,9 @@ class StrategyCoordinator:
         self._parts = parts
         self._strategies = sorted(parts.strategies, key=lambda item: item.priority)
         self._today: tuple[_Today, ...] = ()
+        self._always = () if parts.family is None else tuple(sorted(parts.family.instruments, key=_symbol))
+        """What is watched even where nothing is held."""
+        self._always_symbols = frozenset(map(_symbol, self._always))
         self._board = StateBoard()
         self._funnel = Funnel()
         self._last_step: datetime | None = None
@@ -202,15 +207,18 @@ class StrategyCoordinator:
         self._apply_states(snapshot, reconciliation, watches)
         parts.recorder.observe(snapshot, session, phase, self._board)
         # 4 leave
-        self._leaving.leave(snapshot, [demand for watch in watches for demand in watch.exits])
-        self._family_leaves(snapshot)
+        self._leaving.leave(snapshot, [demand for watch in watches for demand in watch.exits] if watches else ())
+        if parts.family is not None:
+            self._family_leaves(parts.family, snapshot)
         # 5 enter
         self._enter(snapshot, scale)
-        self._family_enters(snapshot, scale)
+        if parts.family is not None:
+            self._family_enters(parts.family, snapshot, scale)
         # 6 send
         snapshot = self._send(snapshot, phase)
         # 7 record
-        self._family_ends(snapshot, scale)
+        if parts.family is not None:
+            self._family_ends(parts.family, snapshot, scale)
         parts.recorder.after_step(snapshot)
         if now >= session.close and not parts.recorder.session_closed:
             self._close_session(snapshot, session)
@@ -257,10 +265,10 @@ class StrategyCoordinator:
     def _watched(self) -> Sequence[Instrument]:
         parts = self._parts
         symbols = {*parts.books.positions(), *parts.gateway.symbols_at_work(), *parts.recorder.lately_in_play}
-        wanted = {symbol: parts.books.instrument(symbol) for symbol in symbols} if symbols else {}
-        if parts.family is not None:
-            wanted = {**{item.symbol: item for item in parts.family.instruments}, **wanted}
-        return [wanted[symbol] for symbol in sorted(wanted)] if wanted else ()
+        others = symbols.difference(self._always_symbols)
+        if not others:
+            return self._always
+        return sorted([*self._always, *map(parts.books.instrument, others)], key=_symbol)
 
     def _followed(self, now: datetime) -> Sequence[tuple[str, date]]:
         """Chains that must be seen in every minute: those of strategies that may still enter today."""
@@ -341,8 +349,8 @@ class StrategyCoordinator:
         ]
         for watch in watches:
             causes.extend(watch.causes)
-        changes = self._board.replace(causes)
-        parts.recorder.state_changes(changes, snapshot.time)
+        if changes := self._board.replace(causes):
+            parts.recorder.state_changes(changes, snapshot.time)
         if causes:  # without one everybody may open
             parts.gateway.cancel_openings(snapshot.time)
 
@@ -444,21 +452,16 @@ class StrategyCoordinator:
 
     # ------------------------------------------------------------------------------------------------- the ETF family
 
-    def _family_leaves(self, snapshot: MarketSnapshot) -> None:
-        family = self._parts.family
-        if family is not None:
-            self._containment.strategy(
-                family.name,
-                snapshot.time,
-                lambda _text: self._leaving.leave_book(family.name, snapshot),
-                family.leave,
-                snapshot,
-            )
+    def _family_leaves(self, family: FamilyDesk, snapshot: MarketSnapshot) -> None:
+        self._containment.strategy(
+            family.name,
+            snapshot.time,
+            lambda _text: self._leaving.leave_book(family.name, snapshot),
+            family.leave,
+            snapshot,
+        )
 
-    def _family_enters(self, snapshot: MarketSnapshot, scale: float) -> None:
-        family = self._parts.family
-        if family is None:
-            return
+    def _family_enters(self, family: FamilyDesk, snapshot: MarketSnapshot, scale: float) -> None:
         line = self._containment.strategy(
             family.name,
             snapshot.time,
@@ -490,12 +493,9 @@ class StrategyCoordinator:
         self._parts.recorder.ask_vix(snapshot)
         return self._owned_refusals(intent, snapshot)
 
-    def _family_ends(self, snapshot: MarketSnapshot, scale: float) -> None:
-        family = self._parts.family
-        if family is not None:
-            notes = self._containment.strategy(
-                family.name, snapshot.time, lambda _text: (), family.after, snapshot, scale
-            )
+    def _family_ends(self, family: FamilyDesk, snapshot: MarketSnapshot, scale: float) -> None:
+        notes = self._containment.strategy(family.name, snapshot.time, lambda _text: (), family.after, snapshot, scale)
+        if notes:
             self._parts.recorder.notes(notes, snapshot.time)
 
     # -------------------------------------------------------------------------------------------------------- 6 and 7
