@@ -68,3 +68,18 @@ def test_beyond_the_last_strike_nothing_is_unread(market: LeanMarket, near: floa
 def test_what_is_not_listed_has_no_strikes(market: LeanMarket) -> None:
     assert market.strikes("SPXW", FRIDAY.replace(day=12), SPOT, 4, ()) is None
     assert market.strikes("SPX", FRIDAY, SPOT, 4, ()) is None
+
+
+def test_a_contract_read_out_of_its_text_is_what_lean_says_of_it(market: LeanMarket) -> None:
+    plain = type(market)(market._algorithm)  # it knows no chain and asks for everything
+    whole = market.chain("SPXW", FRIDAY)
+    assert whole is not None
+    assert len(whole.instruments) > 100
+    for instrument in whole.instruments:
+        symbol = market.symbol(instrument.symbol)
+        assert symbol is not None
+        assert plain.instrument(symbol) == instrument
+
+
+def test_the_universe_is_counted_by_expiry(market: LeanMarket) -> None:
+    assert market.listed("SPXW") == {FRIDAY: 2 * len(STRIKES)}
