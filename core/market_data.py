@@ -325,13 +325,13 @@ class MarketData:
         self._heard(raw.end)
         spreads, rows = self._followed.get((root, expiry)), list[StrikeRow]()
         for instrument, raw_bid, raw_ask in raw.rows:
-            bid, ask, limit = price(raw_bid), price(raw_ask), math.nan
-            if bid is not None and ask is not None:
-                if spreads is not None and ask > bid:
-                    spreads.add_once(raw.end, instrument.symbol, ask - bid)
-                median = None if spreads is None else spreads.median(instrument.symbol)
+            bid = raw_bid if 0 < raw_bid < math.inf else math.nan
+            ask = raw_ask if 0 < raw_ask < math.inf else math.nan
+            limit = math.nan
+            if bid > 0 and ask > 0:
+                median = None if spreads is None else spreads.usual(raw.end, instrument.symbol, ask - bid)
                 limit = self._judge.wide_limit((bid + ask) / 2, instrument.tick, median)
-            rows.append((instrument, bid or math.nan, ask or math.nan, limit))
+            rows.append((instrument, bid, ask, limit))
         return Strikes(expiry, now, rows, raw.unread)
 
     def _judged(self, raw: RawChain | None, root: str, expiry: date, now: datetime) -> Chain | None:
@@ -345,9 +345,7 @@ class MarketData:
         spreads, median = self._followed.get((root, expiry)), np.full(len(bid), np.nan)
         if spreads is not None:
             for at, (instrument, spread) in enumerate(zip(layout.instruments, (ask - bid).tolist(), strict=True)):
-                if spread > 0:
-                    spreads.add_once(raw.end, instrument.symbol, spread)
-                known = spreads.median(instrument.symbol)
+                known = spreads.usual(raw.end, instrument.symbol, spread)
                 if known is not None:
                     median[at] = known
         limit = self._judge.wide_limits((bid + ask) / 2, layout.tick, median)

@@ -67,10 +67,15 @@ class QuoteJudge:
     def wide_limit(self, mid: float, tick: float, median: float | None) -> float:
         """Return the largest spread in points that is not WIDE; median is this contract's spread so far, or None."""
         settings = self._chain
-        limit = max(settings.wide_ticks * tick, settings.wide_mid_pct / 100 * mid)
-        if mid <= settings.wide_cap_mid_points:
-            limit = min(limit, settings.wide_cap_points)
-        return limit if median is None else min(limit, settings.blowout_multiple * median)
+        limit, least = settings.wide_mid_pct / 100 * mid, settings.wide_ticks * tick
+        if limit < least:
+            limit = least
+        if mid <= settings.wide_cap_mid_points and limit > settings.wide_cap_points:
+            limit = settings.wide_cap_points
+        if median is None:
+            return limit
+        blown = settings.blowout_multiple * median
+        return limit if limit < blown else blown
 
     def wide_limits(self, mid: Floats, tick: Floats, median: Floats) -> Floats:
         """Return `wide_limit` for columns; NaN in median: not known yet, NaN in mid: no limit can be told."""
@@ -113,11 +118,21 @@ class ChainSpreads(SpreadHistory):
         self._minute = datetime.min
         self._is_in: set[str] = set()
 
-    def add_once(self, minute: datetime, symbol: str, spread: float) -> None:
-        """Take in a contract's spread in the minute that ended, in points."""
-        if minute > self._minute:
-            self._minute = minute
-            self._is_in.clear()
-        if symbol not in self._is_in:
-            self._is_in.add(symbol)
-            self.add(symbol, spread)
+    def usual(self, minute: datetime, symbol: str, spread: float) -> float | None:
+        """Take in a contract's spread in the minute that ended, in points (not above 0, or NaN: it has no market), and
+        return its median so far.
+        """
+        spreads = self._sorted.get(symbol)
+        if spread > 0:
+            if minute > self._minute:
+                self._minute = minute
+                self._is_in.clear()
+            if spreads is None:
+                spreads = self._sorted[symbol] = []
+            if symbol not in self._is_in:
+                self._is_in.add(symbol)
+                insort(spreads, spread)
+        if not spreads:
+            return None
+        count = len(spreads)
+        return (spreads[(count - 1) // 2] + spreads[count // 2]) / 2

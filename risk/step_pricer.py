@@ -75,6 +75,8 @@ class StepPricer:
         self._bars: Mapping[str, Bar] | None = None
         self._chains: dict[tuple[str, date], PricedChain | None] = {}
         self._views: Views = {}
+        # By how much a forward was ahead of the index when it was last seen: where to look for it, never what it is.
+        self._ahead: dict[tuple[str, date], float] = {}
 
     def chain(self, snapshot: MarketSnapshot, root: str, expiry: date) -> PricedChain | None:
         """Return the priced chain, None where this minute has none or parity gives no forward."""
@@ -113,16 +115,17 @@ class StepPricer:
         None where these do not say what the whole chain would: no sure forward, or a volatility that lies between
         neighbours.
         """
-        spot = snapshot.price(members[0].underlying)
-        if spot is None or (root, expiry) in self._chains:
+        spot, key = snapshot.price(members[0].underlying), (root, expiry)
+        if spot is None or key in self._chains:
             return None
-        strikes = snapshot.load_strikes(root, expiry, spot, members)
+        strikes = snapshot.load_strikes(root, expiry, spot + self._ahead.get(key, 0.0), members)
         if strikes is None:
             return None
         rate, floor = self._settings.rate_pct, self._settings.min_years_s
         priced = price_strikes(strikes, snapshot.session, rate_pct=rate, min_years_s=floor)
         if priced is None:
             return None
+        self._ahead[key] = priced.forward - spot
         found: Views = {}
         for member in members:
             volatility = priced.volatility_of(member)
@@ -133,6 +136,9 @@ class StepPricer:
 
     def _by_the_chain(self, snapshot: MarketSnapshot, root: str, expiry: date, members: Sequence[Instrument]) -> Views:
         priced, found = self.chain(snapshot, root, expiry), Views()
+        spot = snapshot.price(members[0].underlying)
+        if priced is not None and spot is not None:
+            self._ahead[root, expiry] = priced.forward - spot
         for member in members:
             place = None if priced is None else priced.position(member)
             found[member.symbol] = None

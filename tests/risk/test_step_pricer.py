@@ -113,6 +113,20 @@ def test_a_few_strikes_say_what_the_whole_chain_says_or_it_is_read(forward: floa
     assert abs(off) < 25 or reads == ("strikes", "whole")
 
 
+def test_strikes_are_looked_for_where_the_forward_was_seen_last() -> None:
+    """A forward far ahead of the index (weeks to run, or an index that is late) costs the whole chain only once."""
+    market, pricer, leg = Market(chain(at(11), forward=5_377.0)), StepPricer(SETTINGS.greeks), put(5_370)
+    first = pricer.views(market.step(5_350.0), [leg])
+    later = replace(market.step(5_352.0), time=at(11, 1))
+    assert pricer.views(later, [leg]) == first
+    assert market.reads == ["strikes", "whole", "strikes"]
+    market.whole = chain(at(11), forward=5_340.0)  # the index has not followed
+    fallen = pricer.views(replace(later, time=at(11, 2)), [leg])[leg.symbol]
+    assert fallen is not None
+    assert fallen.underlying_price == pytest.approx(5_340.0)
+    assert market.reads == ["strikes", "whole", "strikes", "strikes", "whole"]
+
+
 def test_a_contract_between_whose_neighbours_a_volatility_lies_needs_the_whole_chain() -> None:
     market = Market(without_quotes(chain(at(11), volatility=skewed), put(5_300).symbol))
     found = StepPricer(SETTINGS.greeks).views(market.step(), MEMBERS)
