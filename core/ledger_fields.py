@@ -124,29 +124,30 @@ def _list_of(write: Write, expected: str) -> Write:
         if not isinstance(value, (list, tuple)):
             _refuse(value)
         try:
-            return f"[{','.join([write(item) for item in value])}]"
+            return f"[{','.join([write(item) for item in value])}]" if value else "[]"
         except REFUSALS:
-            return "".join([_inside(write, item, expected, f"[{at}]") for at, item in enumerate(value)])
+            for at, item in enumerate(value):
+                _inside(write, item, expected, f"[{at}]")
+            raise
 
     return written
 
 
 def _map_of(write: Write, expected: str) -> Write:
     def written(value: Any) -> str:
-        if not _is_map(value):
+        if type(value) is not dict and not isinstance(value, Mapping):
             _refuse(value)
-        names = [name if isinstance(name, str) and name else _refuse(name) for name in value]
-        names.sort()
+        names = sorted(value)
+        if names and not names[0]:
+            _refuse(names[0])
         try:
             return f"{{{','.join([f'{quote(name)}:{write(value[name])}' for name in names])}}}"
         except REFUSALS:
-            return "".join([_inside(write, item, expected, f".{name}") for name, item in value.items()])
+            for name, item in value.items():
+                _inside(write, item, expected, f".{name}")
+            raise
 
     return written
-
-
-def _is_map(value: object) -> bool:
-    return type(value) is dict or isinstance(value, Mapping)
 
 
 def _inside(write: Write, value: object, expected: str, path: str) -> str:
@@ -176,7 +177,7 @@ def _row(text: str) -> Write:
     columns = [(name, f'"{name}":', types[name].write) for name in sorted(types)]
 
     def written(value: Any) -> str:
-        if not _is_map(value) or not required <= value.keys():
+        if not isinstance(value, Mapping) or not required <= value.keys():
             raise Refused(value, f"an object with the fields {names}")
         try:
             texts = [lead + write(value[name]) for name, lead, write in columns if name in value]

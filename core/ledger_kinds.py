@@ -264,7 +264,7 @@ class Form:
             text = self._template % tuple([write(record[name]) for name, write in self._columns])
         except REFUSALS:
             self.check(fields)
-            raise
+            raise  # the name of the book
         if self._agree is not None and (sentence := self._agree(fields)):
             raise LedgerError(f"{self._kind}: {sentence}")
         return text
