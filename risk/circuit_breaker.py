@@ -11,6 +11,7 @@ ends at 1.5.  Then comes RECOVERY: half size, one open new trade.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -49,6 +50,8 @@ class CircuitBreaker:
         self._ratios: Mapping[Condition, float] = {}
         self._notes: list[Note] = []
         self._observed: tuple[float, date, int] | None = None
+        self._bases_of: tuple[date, int, int | None] | None = None
+        self._bases = (0, 0, 0)
         self._limits: Mapping[Condition, float] = {
             Condition.DAILY: settings.daily_loss_pct / 100,
             Condition.WEEKLY: settings.weekly_loss_pct / 100,
@@ -159,19 +162,27 @@ class CircuitBreaker:
             self._end_recovery()
 
     def _judge(self, equity_u6: int, day: date, books: Books) -> dict[Condition, float]:
-        state = self._state
-        assert state.high_u6 is not None
-        monday = day - timedelta(days=day.weekday())
-        bases = {
-            Condition.DAILY: self._close_before(day, books),
-            Condition.WEEKLY: self._close_before(monday, books),
-            Condition.MONTHLY: self._close_before(day.replace(day=1), books),
-            Condition.INTRADAY: state.high_u6,
-        }
+        assert self._state.high_u6 is not None
+        bases = (*self._closes_before(day, books), self._state.high_u6)
         return {
-            condition: round((base - equity_u6) / base / self._limits[condition], 9) if base > 0 else float("inf")
-            for condition, base in bases.items()
+            condition: round((base - equity_u6) / base / limit, 9) if base > 0 else math.inf
+            for (condition, limit), base in zip(self._limits.items(), bases, strict=True)
         }
+
+    def _closes_before(self, day: date, books: Books) -> tuple[int, int, int]:
+        """Return the closing marks before a day, its week and its month: found once a session, because only days before
+        it are read, and again when money flows.
+        """
+        of = (day, books.flows_u6, self._state.start_u6)
+        if of != self._bases_of:
+            monday, first = day - timedelta(days=day.weekday()), day.replace(day=1)
+            self._bases_of = of
+            self._bases = (
+                self._close_before(day, books),
+                self._close_before(monday, books),
+                self._close_before(first, books),
+            )
+        return self._bases
 
     def _close_before(self, day: date, books: Books) -> int:
         """Return the last closing mark before a day, in today's money; the run's first mark where there is none."""
