@@ -264,7 +264,7 @@ class MarketData:
         if seen is None:
             seen = self._seen[symbol] = _Seen(instrument, today)
         seen.day = today
-        if raw is not None and raw.end <= now and raw.end.date() == today:
+        if raw is not None and (raw.end == now or (raw.end < now and raw.end.date() == today)):
             if seen.raw is None or raw.end > seen.raw.end:
                 self._heard(raw.end)
                 if raw.bid is not None and raw.ask is not None and raw.ask > raw.bid > 0:
@@ -276,10 +276,12 @@ class MarketData:
         if quote.is_good:
             assert seen.raw is not None
             if seen.good_at != seen.raw.end:
-                seen.good, seen.good_at, seen.good_spot = quote, seen.raw.end, self._spot_at(seen.raw.end, instrument)
+                spot = None if instrument.expiry is None else self._spot_at(seen.raw.end, instrument)
+                seen.good, seen.good_at, seen.good_spot = quote, seen.raw.end, spot
             last_good[symbol] = quote
         elif seen.good is not None:
-            last_good[symbol] = replace(seen.good, age_s=(now - seen.good_at).total_seconds())
+            good, age_s = seen.good, (now - seen.good_at).total_seconds()
+            last_good[symbol] = Quote(good.verdict, good.bid, good.ask, good.low_bid, good.high_ask, age_s)
 
     def _spot_at(self, moment: datetime, instrument: Instrument) -> float | None:
         """Return the price of the underlying that belongs to a moment, None where the last one is not of then."""

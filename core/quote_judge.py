@@ -43,12 +43,13 @@ class QuoteJudge:
         """Return the quote with the first verdict that fits; raw is the last real quote of today, None without one."""
         if raw is None:
             return Quote(QuoteVerdict.HALTED if halted else QuoteVerdict.MISSING)
-        bid, ask, age_s = price(raw.bid), price(raw.ask), (now - raw.end).total_seconds()
+        bid, ask = price(raw.bid), price(raw.ask)
+        age_s = 0.0 if raw.end == now else (now - raw.end).total_seconds()
         if halted:
             verdict = QuoteVerdict.HALTED
         elif bid is None and ask is None:
             verdict = QuoteVerdict.MISSING
-        elif age_s > self.max_age_s(instrument, now.date()):
+        elif age_s > 0 and age_s > self.max_age_s(instrument, now.date()):
             verdict = QuoteVerdict.STALE
         elif bid is None:
             verdict = QuoteVerdict.NO_BID
