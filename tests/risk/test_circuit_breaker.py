@@ -438,6 +438,17 @@ def test_cb_p2_flows_neither_trip_nor_release(path: list[float], flows: dict[int
 
 
 @pytest.mark.parametrize("flow", [-30_000.0, 300_000.0])
+def test_cb_p2_a_flow_in_a_session_moves_its_baselines_at_once(flow: float) -> None:
+    account = Account()
+    account.mark("10:00", START)
+    account.keeper.flow(flow)
+    account.fall("10:01", START + flow)
+    assert set(account.breaker.ratios.values()) == {0.0}
+    account.fall("11:00", (START + flow) * 0.94)
+    assert account.tripped()
+
+
+@pytest.mark.parametrize("flow", [-30_000.0, 300_000.0])
 def test_cb_p2_a_flow_after_the_trip_does_not_release(flow: float) -> None:
     account = Account()
     account.fall("12:00", 95_000)
