@@ -26,7 +26,7 @@ from core.rules import Cause, MarginView, Note
 from core.settings import Settings
 from core.state_manager import StateManager
 from core.trading_state import Change, StateBoard
-from core.vocabulary import FAMILY, Gate, SessionPhase, TradingState, to_u6
+from core.vocabulary import FAMILY, U6, Gate, SessionPhase, TradingState, to_u6
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -369,5 +369,6 @@ class Recorder:
 
 
 def _px(quote: Quote, last: float | None) -> list[int]:
-    """Return bid, ask, last, low and high as MARK holds them: 0 where there is none."""
-    return [to_u6(value or 0.0) for value in (quote.bid, quote.ask, last, quote.low_bid, quote.high_ask)]
+    """Return bid, ask, last, low and high as MARK holds them: 0 where there is none, as `to_u6` where there is one."""
+    prices = (quote.bid, quote.ask, last, quote.low_bid, quote.high_ask)
+    return [int(price * U6 + 0.5) if price else 0 for price in prices]

@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from core.reasons import Reason
 from core.trade_machine import Balance, TradeState
+from core.values import value
 from core.vocabulary import U6, ExitPlan, RiskBasis, Structure
 
 
@@ -118,7 +119,7 @@ class Trade:
         return floor is None or floor < 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClosingMark:
     """Equity by the last mark of one day, and the sum of external flows up to then; micro-dollars."""
 
