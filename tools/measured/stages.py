@@ -16,7 +16,9 @@ REST: Final = "everything else"
 """The handlers themselves and whatever runs between the parts."""
 
 PARTS: Final[dict[str, dict[str, str]]] = {
-    "engine: prices": {"helpers.lean_market:LeanMarket": "absorb bars_of quotes_of chain strikes minute_history daily_history"},
+    "engine: prices": {
+        "helpers.lean_market:LeanMarket": "absorb bars_of quotes_of chain strikes minute_history daily_history"
+    },
     "engine: account, holdings, orders": {
         "helpers.lean_broker:LeanBroker": "account position positions open_orders find send cancel translate"
     },
