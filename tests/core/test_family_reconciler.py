@@ -190,3 +190,13 @@ def test_property_2_the_plan_after_a_filled_plan_is_empty(target: FamilyTarget, 
             held[order.symbol] = held.get(order.symbol, 0) + order.qty
     assert reconcile(target, holds(held), [], size).is_empty
     assert [symbol for symbol in SYMBOLS if held.get(symbol)] == ([] if target is CASH else [target.value])
+
+
+@given(st.sampled_from(list(FamilyTarget)), st.integers(0, 500), quantities, st.booleans())
+def test_where_the_book_holds_the_target_alone_nothing_has_to_go_whatever_the_broker_says(
+    target: FamilyTarget, held: int, broker: dict[str, int], closed: bool
+) -> None:
+    # The desk does not ask the broker in such a minute, unless something is to be opened.
+    book = {target.value: held} if held and target is not CASH else {}
+    plan = reconcile(target, holds(book, broker, closed_in_step=closed), [], lambda: fits(0))
+    assert (plan.cancels, plan.closes, plan.open) == ((), (), None)
