@@ -264,14 +264,21 @@ class MarketData:
         if seen is None:
             seen = self._seen[symbol] = _Seen(instrument, today)
         seen.day = today
+        followed = None if instrument.expiry is None else self._followed.get((instrument.root, instrument.expiry))
+        # The usual spread is that of the followed chain where there is one: it saw the whole session.
+        median = None if followed is None else followed.median(symbol)
         if raw is not None and (raw.end == now or (raw.end < now and raw.end.date() == today)):
             if seen.raw is None or raw.end > seen.raw.end:
                 self._heard(raw.end)
                 if raw.bid is not None and raw.ask is not None and raw.ask > raw.bid > 0:
                     self._spreads.add(symbol, raw.ask - raw.bid)
+                    if followed is not None:
+                        followed.usual(raw.end, symbol, raw.ask - raw.bid)
             seen.raw = raw
+        if median is None:
+            median = self._spreads.median(symbol)
         is_halted = bool(halted) and (symbol in halted or instrument.underlying in halted)
-        quote = self._judge.judge(instrument, seen.raw, now, halted=is_halted, median=self._median(instrument))
+        quote = self._judge.judge(instrument, seen.raw, now, halted=is_halted, median=median)
         quotes[symbol] = quote
         if quote.is_good:
             assert seen.raw is not None
@@ -289,14 +296,6 @@ class MarketData:
         if bar is None or abs((moment - bar.end).total_seconds()) > self._settings.data.underlying_max_age_s:
             return None
         return bar.close
-
-    def _median(self, instrument: Instrument) -> float | None:
-        """Return the median spread so far: of the followed chain where there is one, it saw the whole session."""
-        if instrument.expiry is not None:
-            followed = self._followed.get((instrument.root, instrument.expiry))
-            if followed is not None and (median := followed.median(instrument.symbol)) is not None:
-                return median
-        return self._spreads.median(instrument.symbol)
 
     # ---------------------------------------------------------------------------------------------------------- chains
 

@@ -414,15 +414,17 @@ class PricedStrikes:
         return implied_volatility_of(mid, instrument.strike, is_call, self.forward, self.years, self.discount)
 
 
-def price_strikes(strikes: Strikes, session: Session, *, rate_pct: float, min_years_s: int) -> PricedStrikes | None:
+def price_strikes(
+    strikes: Strikes, mids: dict[str, float], session: Session, *, rate_pct: float, min_years_s: int
+) -> PricedStrikes | None:
     """Return some contracts with the forward that the whole chain would give; None where they cannot tell it.
 
+    mids are those of GOOD quotes that are known already; those of the strikes are added to them.
     The three strikes nearest the money must have a further one on either side among those that were read without a
     gap: beyond it the difference of call and put only grows.
     """
     calls: dict[float, float] = {}
     puts: dict[float, float] = {}
-    mids: dict[str, float] = {}
     below, above = strikes.unread
     for instrument, bid, ask, wide_limit in strikes.rows:
         if not (bid > 0 and ask > bid and ask - bid <= wide_limit + _SPREAD_TOLERANCE):

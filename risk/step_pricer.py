@@ -118,11 +118,12 @@ class StepPricer:
         spot, key = snapshot.price(members[0].underlying), (root, expiry)
         if spot is None or key in self._chains:
             return None
-        strikes = snapshot.load_strikes(root, expiry, spot + self._ahead.get(key, 0.0), members)
+        mids, others = _fresh_mids(snapshot, members)
+        strikes = snapshot.load_strikes(root, expiry, spot + self._ahead.get(key, 0.0), others)
         if strikes is None:
             return None
         rate, floor = self._settings.rate_pct, self._settings.min_years_s
-        priced = price_strikes(strikes, snapshot.session, rate_pct=rate, min_years_s=floor)
+        priced = price_strikes(strikes, mids, snapshot.session, rate_pct=rate, min_years_s=floor)
         if priced is None:
             return None
         self._ahead[key] = priced.forward - spot
@@ -161,3 +162,19 @@ class StepPricer:
 
 def _view(instrument: Instrument, priced: PricedChain | PricedStrikes, volatility: float | None) -> ModelView:
     return ModelView(instrument, priced.forward, volatility, priced.years, priced.discount)
+
+
+def _fresh_mids(snapshot: MarketSnapshot, members: Sequence[Instrument]) -> tuple[dict[str, float], list[Instrument]]:
+    """Return the mids of contracts whose GOOD quote is of this very minute, and the contracts that have none.
+
+    It is the quote that stands in the chain, and a stricter judgement of it.
+    """
+    mids, others, quotes = dict[str, float](), list[Instrument](), snapshot.quotes
+    for member in members:
+        quote = quotes.get(member.symbol)
+        if quote is not None and quote.is_good and quote.age_s == 0.0:
+            assert quote.mid is not None
+            mids[member.symbol] = quote.mid
+        else:
+            others.append(member)
+    return mids, others

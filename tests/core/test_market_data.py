@@ -260,6 +260,22 @@ def test_a_followed_chain_knows_its_spreads_from_the_open_on(data: MarketData, f
     assert snapshot.quote(SHORT.symbol).verdict is QuoteVerdict.WIDE
 
 
+def test_a_quote_of_a_followed_chain_counts_in_its_spreads(data: MarketData, feed: StubFeed) -> None:
+    """What is held is quoted in every minute; whether its row of the chain was read as well makes no difference."""
+    follow = [("SPXW", DAY)]
+    for minute in range(31, 52):
+        feed.to(at(9, minute)).bars["SPX"] = raw_bar(at(9, minute), 5_340.0)
+        spread = 0.1 if minute == 31 else 0.2
+        feed.chains[("SPXW", DAY)] = raw_chain(at(9, minute), [(SHORT, 20.0, 20.0 + spread)])
+        if minute > 31:
+            feed.quotes[SHORT.symbol] = raw_quote(feed.time, 20.0, 20.0 + spread)
+        data.observe(feed, (SHORT,), follow if minute == 31 else ())
+    feed.to(at(9, 52)).chains[("SPXW", DAY)] = raw_chain(at(9, 52), [(SHORT, 20.0, 21.0)])
+    chain = data.observe(feed, (), ()).load_chain("SPXW", DAY)
+    assert chain is not None
+    assert chain.wide_limit.tolist() == pytest.approx([1.0])  # five times 0.2; of the chain alone it would be 0.1
+
+
 def test_single_strikes_are_judged_as_those_of_the_chain(data: MarketData, feed: StubFeed) -> None:
     """What was read alone is part of a contract's spread history, and counts once a minute whatever is read after."""
     contracts = [put(5_250 + 10 * n) for n in range(11)]

@@ -201,7 +201,7 @@ def test_the_forward_of_some_strikes_is_that_of_all_or_unknown(below: float, abo
     made = chain(at(11), forward=5_346.0, low=5_000, high=5_700)
     columns = zip(made.instruments, made.bid.tolist(), made.ask.tolist(), made.wide_limit.tolist(), strict=True)
     of_some = price_strikes(
-        Strikes(made.expiry, made.time, list(columns), (below, above)), session(), rate_pct=4.0, min_years_s=60
+        Strikes(made.expiry, made.time, list(columns), (below, above)), {}, session(), rate_pct=4.0, min_years_s=60
     )
     of_all = price_chain(made, session(), rate_pct=4.0, min_years_s=60)
     assert of_all is not None
@@ -217,7 +217,7 @@ def test_a_strike_without_a_good_quote_says_nothing_of_volatility(bid: float, as
     rows = list(zip(made.instruments, made.bid.tolist(), made.ask.tolist(), made.wide_limit.tolist(), strict=True))
     rows = [(one, bid, ask, wide_limit) if one == odd else (one, *quote) for one, *quote in rows]
     strikes = Strikes(made.expiry, made.time, rows, (-math.inf, math.inf))
-    priced = price_strikes(strikes, session(), rate_pct=4.0, min_years_s=60)
+    priced = price_strikes(strikes, {}, session(), rate_pct=4.0, min_years_s=60)
     assert priced is not None
     volatility = priced.volatility_of(odd)
     assert volatility is not None

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.market import Chain, MarketSnapshot, Strikes, no_strikes
+from core.market import Chain, MarketSnapshot, Quote, QuoteVerdict, Strikes, no_strikes
 from core.settings import Settings
 from core.vocabulary import Instrument
 from risk.step_pricer import StepPricer
@@ -72,6 +72,7 @@ class Market:
     whole: Chain
     each_side: int = 4
     reads: list[str] = field(default_factory=list)
+    asked: list[Instrument] = field(default_factory=list)
 
     def load(self, _root: str, _expiry: date) -> Chain:
         self.reads.append("whole")
@@ -79,6 +80,7 @@ class Market:
 
     def load_strikes(self, _root: str, _expiry: date, near: float, also: Sequence[Instrument]) -> Strikes:
         self.reads.append("strikes")
+        self.asked = list(also)
         strikes = sorted(set(self.whole.strike.tolist()))
         middle = sum(strike < near for strike in strikes)
         low, high = max(0, middle - self.each_side), min(len(strikes), middle + self.each_side)
@@ -125,6 +127,25 @@ def test_strikes_are_looked_for_where_the_forward_was_seen_last() -> None:
     assert fallen is not None
     assert fallen.underlying_price == pytest.approx(5_340.0)
     assert market.reads == ["strikes", "whole", "strikes", "strikes", "whole"]
+
+
+def quoted(of: Chain, instrument: Instrument, verdict: QuoteVerdict = QuoteVerdict.GOOD, age_s: float = 0.0) -> Quote:
+    at_row = of.instruments.index(instrument)
+    return Quote(verdict, float(of.bid[at_row]), float(of.ask[at_row]), age_s=age_s)
+
+
+def test_a_good_quote_of_this_minute_is_not_read_again() -> None:
+    whole = chain(at(11), volatility=lambda _strike: 0.40)
+    market, (fresh, old, wide, unquoted) = Market(whole), MEMBERS
+    quotes = {
+        fresh.symbol: quoted(whole, fresh),
+        old.symbol: Quote(QuoteVerdict.GOOD, 1.0, 1.1, age_s=60.0),
+        wide.symbol: Quote(QuoteVerdict.WIDE, 1.0, 9.0, age_s=0.0),
+    }
+    found = StepPricer(SETTINGS.greeks).views(replace(market.step(), quotes=quotes), MEMBERS)
+    assert market.reads == ["strikes"]
+    assert market.asked == [old, wide, unquoted]
+    assert found == StepPricer(SETTINGS.greeks).views(replace(market.step(), load_strikes=no_strikes), MEMBERS)
 
 
 def test_a_contract_between_whose_neighbours_a_volatility_lies_needs_the_whole_chain() -> None:
