@@ -135,10 +135,12 @@ def _list_of(write: Write, expected: str) -> Write:
 
 def _map_of(write: Write, expected: str) -> Write:
     def written(value: Any) -> str:
-        if type(value) is not dict and not isinstance(value, Mapping):
+        if not _is_map(value):
             _refuse(value)
+        if not value:
+            return "{}"
         names = sorted(value)
-        if names and not names[0]:
+        if not names[0]:
             _refuse(names[0])
         try:
             return f"{{{','.join([f'{quote(name)}:{write(value[name])}' for name in names])}}}"
@@ -148,6 +150,10 @@ def _map_of(write: Write, expected: str) -> Write:
             raise
 
     return written
+
+
+def _is_map(value: object) -> bool:
+    return type(value) is dict or isinstance(value, Mapping)
 
 
 def _inside(write: Write, value: object, expected: str, path: str) -> str:
@@ -177,7 +183,7 @@ def _row(text: str) -> Write:
     columns = [(name, f'"{name}":', types[name].write) for name in sorted(types)]
 
     def written(value: Any) -> str:
-        if not isinstance(value, Mapping) or not required <= value.keys():
+        if not _is_map(value) or not required <= value.keys():
             raise Refused(value, f"an object with the fields {names}")
         try:
             texts = [lead + write(value[name]) for name, lead, write in columns if name in value]
@@ -194,7 +200,7 @@ def _row(text: str) -> Write:
 def _intent_legs(value: Any) -> str:
     text = _LEGS(value)
     for at, row in enumerate(value):
-        if len({"right", "strike_u6", "expiry"} & row.keys()) not in (0, 3):
+        if len(row) not in (3, 6):  # the three that every leg has, and all or none of an option's three
             raise Refused(row, "right, strike_u6 and expiry all three or none", f"[{at}]")
     return text if value else _refuse(value)
 
