@@ -6,12 +6,12 @@ rest in silence, so a long run gives each session its share of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
 from core.books import Books
-from core.family import BOOK, SYMBOLS, Side, leverage_of, side_of
+from core.family import Side, leverage_of, side_of
 from core.family_fold import FamilyFold
 from core.market import MarketSnapshot
 from core.vocabulary import U6
@@ -22,7 +22,7 @@ POINTS: Final = 3_900
 
 
 class FamilyChart:
-    """Looks at every step; yields a point of every series when there is something to see."""
+    """Looks at every step; has a point of every series when there is something to see."""
 
     def __init__(self, books: Books, fold: FamilyFold, *, sessions: int) -> None:
         """sessions: how many the run has; each gets the same share of the points."""
@@ -34,9 +34,9 @@ class FamilyChart:
         self._seen = books.movements
         self._closed = False
 
-    def points(self, snapshot: MarketSnapshot) -> Iterator[tuple[str, str, float]]:
-        """Yield (chart, series, value); exposure is leverage times value, in % of equity, of the inverse side below
-        zero.
+    def points(self, snapshot: MarketSnapshot) -> Sequence[tuple[str, str, float]]:
+        """Return (chart, series, value), nothing in most steps; exposure is leverage times value, in % of equity, of
+        the inverse side below zero.
         """
         session = snapshot.session
         if session.day != self._day:
@@ -45,15 +45,17 @@ class FamilyChart:
         moved, self._seen = self._seen != self._books.movements, self._books.movements
         # One point of each session is kept for its close.
         if not (at_close or (moved and self._left > 1)) or not snapshot.equity_usd:
-            return
+            return ()
         self._closed, self._left = at_close, self._left - 1
         equity, marks = snapshot.equity_usd, {} if snapshot.equity is None else snapshot.equity.marks
         exposure = dict.fromkeys(Side, 0.0)
-        for symbol in SYMBOLS:
-            held, side = self._books.position_of(BOOK, symbol), side_of(symbol)
-            if held and side is not None and symbol in marks:
+        for symbol, held in self._fold.shares().items():
+            side = side_of(symbol)
+            if side is not None and symbol in marks:
                 exposure[side] += leverage_of(symbol) * held * marks[symbol].price / equity
-        yield CHART, "Long exposure %", round(100 * exposure[Side.LONG], 3)
-        yield CHART, "Inverse exposure %", round(-100 * exposure[Side.INVERSE], 3)
-        yield CHART, "Cash %", round(100 * self._books.cash_u6 / U6 / equity, 3)
-        yield CHART, "Opens in the bar", float(self._fold.opens_sent_in(snapshot.time))
+        return (
+            (CHART, "Long exposure %", round(100 * exposure[Side.LONG], 3)),
+            (CHART, "Inverse exposure %", round(-100 * exposure[Side.INVERSE], 3)),
+            (CHART, "Cash %", round(100 * self._books.cash_u6 / U6 / equity, 3)),
+            (CHART, "Opens in the bar", float(self._fold.opens_sent_in(snapshot.time))),
+        )

@@ -8,7 +8,7 @@ opening is remembered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -475,8 +475,8 @@ class FamilyDesk:
         yield "ETF book", "HALTED" if parts.monitor.is_halted else "trading"
         yield from parts.monitor.statistics(parts.fold.breaches)
 
-    def chart_points(self, snapshot: MarketSnapshot) -> Iterator[tuple[str, str, float]]:
-        """Yield what LEAN's chart of the book shows, where something has moved."""
+    def chart_points(self, snapshot: MarketSnapshot) -> Sequence[tuple[str, str, float]]:
+        """Return what LEAN's chart of the book shows, where something has moved."""
         return self._parts.chart.points(snapshot)
 
     @property

@@ -53,7 +53,7 @@ class FamilyMarket:
         session, now = snapshot.session, snapshot.time
         if not session.open < now <= session.close:
             return ()
-        number = _number(session, now)
+        number = (now - session.open) // _MINUTE
         if number <= self._seen:
             return ()
         past = self._past(session, number) if number > self._seen + 1 else []
@@ -77,7 +77,7 @@ class FamilyMarket:
         found: dict[int, SignalBar | MissingBar] = {}
         for symbol in SYMBOLS:
             for raw in self._feed.minute_history(symbol, session.open):
-                minute = _number(session, raw.end)
+                minute = (raw.end - session.open) // _MINUTE
                 if first <= minute < number:
                     self._volumes[symbol].append(raw.volume)
                     self._opens.setdefault(symbol, raw.open)
@@ -112,11 +112,6 @@ class FamilyMarket:
             if abs(first / last - 1.0) > self._settings.unexplained_gap_fraction:
                 return Verdict.refuse(Reason.UNEXPLAINED_GAP, symbol=symbol, open=first, last_close=last)
         return None
-
-
-def _number(session: Session, moment: datetime) -> int:
-    """Return the number of the session's minute that ends at a moment."""
-    return (moment - session.open) // _MINUTE
 
 
 def _signal_bar(bar: Bar | RawBar, end: datetime, number: int) -> SignalBar:
