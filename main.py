@@ -108,9 +108,10 @@ class BulkheadAlgorithm(QCAlgorithm):
     # -------------------------------------------------------------------------------------------------- LEAN's events
 
     def on_data(self, data: Slice) -> None:
-        if self._market.absorb(data):
+        minute = self._market.absorb(data)
+        if minute is not None:
             self._silent = False
-            self._step()
+            self._step(minute)
 
     def _on_pulse(self) -> None:
         """Step through minutes without data; deadlines must fire in silence too."""
@@ -128,16 +129,15 @@ class BulkheadAlgorithm(QCAlgorithm):
         last = assembly.coordinator.last_step
         # In silence every minute has its step; the first one waits until it is sure that no data comes for its minute.
         if last is None or self._silent or now - last >= _SILENT_FOR:
-            self._step()
+            self._step(self._market.time)
             # The silence before an open says nothing of the first minute: a step that did not wait for its data would
             # take the opening bars for missing.
             self._silent = not assembly.coordinator.is_at_open
 
-    def _step(self) -> None:
+    def _step(self, now: datetime) -> None:
         assembly = self._assembly
         if assembly is None or self.is_warming_up:
             return
-        now = self._market.time
         if not assembly.coordinator.is_due(now):
             self._rests_until = assembly.coordinator.rests_until(now)  # LEAN's pulse goes on all night
             return

@@ -51,7 +51,7 @@ class DataDictionary(Generic[T]):
         return self._find(symbol)
 
     def __getitem__(self, symbol: Symbol) -> T:
-        found = self._find(symbol)
+        found = self._find(symbol) if self._all is None else self._all.get(symbol)
         if found is None:
             raise KeyError(
                 f"'{symbol}' wasn't found in the {type(self).__name__} object, likely because there was no-data at "

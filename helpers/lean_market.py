@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from math import inf
-from typing import cast
+from typing import TypeVar
+
+from System.Collections.Generic import KeyNotFoundException
 
 import numpy as np
 
 from core.ports import RawBar, RawChain, RawQuote, RawStrikes
 from core.vocabulary import Instrument, Right, SplitEvent
 
+T = TypeVar("T")
 _CENT = 0.01
 _SPLIT_DENOMINATOR = 1000
 # LEAN's own number for an index option follows its last price (0.05 below 3, 0.10 from there on), so that it depends on
@@ -39,6 +42,8 @@ class _Ladder:
     chosen: those that were read last, with the window and the further contracts that they were chosen for.
     """
 
+    instruments: tuple[Instrument, ...]
+    symbols: list[Symbol]
     strikes: list[float]
     contracts: list[list[tuple[Instrument, Symbol]]]
     chosen: tuple[int, int, tuple[Instrument, ...], list[tuple[Instrument, Symbol]]] = (0, 0, (), [])
@@ -159,12 +164,12 @@ class LeanMarket:
         ratio = Fraction(1 / float(split.split_factor)).limit_denominator(_SPLIT_DENOMINATOR)
         return SplitEvent(self.instrument(split.symbol).symbol, ratio.numerator, ratio.denominator)
 
-    def absorb(self, data: Slice) -> bool:
-        """Take a slice in; returns whether it has prices: live, LEAN also sends slices that have none."""
+    def absorb(self, data: Slice) -> datetime | None:
+        """Take a slice in; returns its minute, None where it has no prices: live, LEAN also sends slices like that."""
         if self._is_live and not (data.bars.count or data.quote_bars.count):
-            return False
+            return None
         self._slice, self._slice_time = data, self.time
-        return True
+        return self._slice_time
 
     @property
     def time(self) -> datetime:
@@ -173,7 +178,8 @@ class LeanMarket:
         return now if not (now.second or now.microsecond) else now.replace(second=0, microsecond=0)
 
     def bars_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawBar]:
-        # Whatever is asked of LEAN costs some tenths of a microsecond, a bar by its symbol three whole ones.
+        # Whatever is asked of LEAN costs some tenths of a microsecond, so nothing is asked that is known: these are
+        # main.py's own subscriptions, without filling forward, and an index has no volume.
         found: dict[str, RawBar] = {}
         data = self._slice
         if data is None or self._slice_time != minute:
@@ -181,8 +187,8 @@ class LeanMarket:
         bars = data.bars
         for text in symbols:
             lean = self._symbols.get(text)
-            bar = None if lean is None else bars.get(lean)
-            if bar is not None and not bar.is_fill_forward:
+            bar = None if lean is None else _entry(bars, lean)
+            if bar is not None:
                 volume = 0.0 if text in self._indices else float(bar.volume)
                 # LEAN stamps a bar in its exchange's zone (an index: Chicago); a real bar of this slice ended now.
                 found[text] = RawBar(minute, bar.open, bar.high, bar.low, bar.close, volume)
@@ -196,7 +202,7 @@ class LeanMarket:
         bars = data.quote_bars
         for text in symbols:
             lean = self._symbols.get(text)
-            bar = None if lean is None else bars.get(lean)
+            bar = None if lean is None else _entry(bars, lean)
             if bar is None or bar.is_fill_forward:
                 continue
             bid, ask = bar.bid, bar.ask
@@ -214,12 +220,31 @@ class LeanMarket:
         data, canonical = self._slice, self._canonical.get(root)
         if data is None or canonical is None or self._slice_time != self.time:
             return None
-        return cast("OptionChain | None", data.option_chains.get(canonical))
+        return _entry(data.option_chains, canonical)
 
     def chain(self, root: str, expiry: date) -> RawChain | None:
         chain = self._chain(root)
         if chain is None:
             return None
+        # Nearly always every listed contract is there. By name they are read without LEAN's sorting them first.
+        ladder = self._ladder(root, expiry)
+        contracts = chain.contracts
+        found = self._by_name(contracts, ladder) if contracts.count == len(ladder.symbols) else None
+        return self._by_walking(chain, expiry) if found is None else found
+
+    def _by_name(self, contracts: OptionContracts, ladder: _Ladder) -> RawChain | None:
+        """Return the rows of all listed contracts of an expiry, None where the chain does not have them all."""
+        bids: list[float] = []
+        asks: list[float] = []
+        for symbol in ladder.symbols:
+            contract = _entry(contracts, symbol)
+            if contract is None:
+                return None
+            bids.append(contract.bid_price)
+            asks.append(contract.ask_price)
+        return RawChain(self._slice_time, ladder.instruments, np.array(bids), np.array(asks))
+
+    def _by_walking(self, chain: OptionChain, expiry: date) -> RawChain | None:
         known = self._instruments
         instruments: list[Instrument] = []
         bids: list[float] = []
@@ -256,10 +281,10 @@ class LeanMarket:
                 if known is not None and instrument.expiry == expiry:
                     wanted.setdefault(instrument.symbol, (instrument, known))
             ladder.chosen = (low, high, also, list(wanted.values()))
-        find = chain.contracts.get
+        contracts = chain.contracts
         rows: list[tuple[Instrument, float, float]] = []
         for instrument, symbol in ladder.chosen[3]:
-            contract = find(symbol)
+            contract = _entry(contracts, symbol)
             if contract is not None:
                 rows.append((instrument, contract.bid_price, contract.ask_price))
         unread = (strikes[low - 1] if low else -inf, strikes[high] if high < len(strikes) else inf)
@@ -269,14 +294,19 @@ class LeanMarket:
         """Return the listed contracts of an expiry by strike; made anew after every change of the universe."""
         known = self._ladders.get((root, expiry))
         if known is None:
+            instruments: list[Instrument] = []
+            symbols: list[Symbol] = []
             by_strike: dict[float, list[tuple[Instrument, Symbol]]] = {}
             day = f"{expiry:%y%m%d}"
             for text, symbol in self._listed.get(root, {}).items():
                 if _day(text) == day:
                     instrument = self._instruments.get(text) or self._know(text, symbol)
+                    instruments.append(instrument)
+                    symbols.append(symbol)
                     by_strike.setdefault(instrument.strike, []).append((instrument, symbol))
             strikes = sorted(by_strike)
-            known = self._ladders[root, expiry] = _Ladder(strikes, [by_strike[strike] for strike in strikes])
+            known = _Ladder(tuple(instruments), symbols, strikes, [by_strike[strike] for strike in strikes])
+            self._ladders[root, expiry] = known
         return known
 
     def listed(self, root: str) -> Mapping[date, int]:
@@ -314,6 +344,14 @@ class LeanMarket:
         """Return a bar of history in New York time: LEAN gives it in the zone of its exchange."""
         ahead: timedelta = self._algorithm.time - self._algorithm.securities[lean].local_time
         return RawBar(bar.end_time + ahead, bar.open, bar.high, bar.low, bar.close, float(bar.volume))
+
+
+def _entry(entries: DataDictionary[T], symbol: Symbol) -> T | None:
+    """Return what LEAN has of a symbol in this slice: `get` costs it three times as much."""
+    try:
+        return entries[symbol]
+    except KeyNotFoundException:  # type: ignore[misc]  # the stubs do not say that it is an exception
+        return None
 
 
 def _root(text: str) -> str:

@@ -1,0 +1,1 @@
+"""See `System.Collections.Generic`."""
