@@ -19,7 +19,7 @@ from core.ledger import Ledger
 from core.ledger_kinds import Kind
 from core.market import MarketSnapshot
 from core.reasons import Reason
-from core.rules import Cause, Manager, Watch
+from core.rules import QUIET, Cause, Manager, Watch
 from core.settings import Mode
 from core.state_manager import StateManager
 from core.vocabulary import TradingState
@@ -46,10 +46,12 @@ class Containment:
         return self._run(name, now, lambda text: self._state.fault(name, now, text), fallback, call, *args)
 
     def watch(self, managers: Sequence[Manager], snapshot: MarketSnapshot, books: Books) -> list[Watch]:
-        """Return what each manager finds in this step; one that fails lets nothing be opened, counted against it."""
+        """Return what managers find in this step that is not quiet; one that fails lets nothing be opened, counted
+        against it.
+        """
         if not self._contains:
-            return [manager.watch(snapshot, books) for manager in managers]
-        return [self._watch(manager, snapshot, books) for manager in managers]
+            return [found for manager in managers if (found := manager.watch(snapshot, books)) is not QUIET]
+        return [found for manager in managers if (found := self._watch(manager, snapshot, books)) is not QUIET]
 
     def _watch(self, manager: Manager, snapshot: MarketSnapshot, books: Books) -> Watch:
         name, now = manager.name, snapshot.time

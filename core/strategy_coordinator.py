@@ -29,7 +29,7 @@ from core.ports import Broker, MarketFeed
 from core.reasons import Reason
 from core.reconciliation import CLEAN, Reconciler, Reconciliation
 from core.recorder import Recorder
-from core.rules import QUIET, Cause, Manager, VixReader, Watch
+from core.rules import Cause, Manager, VixReader, Watch
 from core.session import SessionClock
 from core.settings import Mode, Settings
 from core.settlement import Settlement
@@ -332,8 +332,7 @@ class StrategyCoordinator:
     def _watch(self, snapshot: MarketSnapshot) -> list[Watch]:
         """Return what managers have found that is not quiet, and write down what they ask for."""
         parts = self._parts
-        watches = self._containment.watch(parts.managers, snapshot, parts.books)
-        found = [watch for watch in watches if watch is not QUIET]
+        found = self._containment.watch(parts.managers, snapshot, parts.books)
         for watch in found:
             parts.recorder.notes(watch.notes, snapshot.time)
         return found

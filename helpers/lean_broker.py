@@ -40,21 +40,27 @@ class LeanBroker:
         identical runs).
         """
         self._algorithm = algorithm
-        # LEAN keeps these three for the life of the algorithm; asking it for them each time costs as much as the answer.
+        # LEAN keeps these three for the life of the algorithm; asking for them each time costs as much as the answer.
         self._portfolio = algorithm.portfolio
         self._securities = algorithm.securities
         self._transactions = algorithm.transactions
         self._market = market
         self._margin_repeats = margin_repeats
         self._tickets: dict[str, list[OrderTicket]] = {}
+        self._is_live = bool(algorithm.live_mode)
+        # In a backtest holdings and orders change by a call of ours, by an order event, or over night only: what LEAN
+        # has said holds until then. Live the broker may change them at any time, and nothing is kept.
+        self._kept_on = date.min
         self._walked: dict[str, int] | None = None
-        self._walked_on = date.min
+        self._quantities: dict[str, int] = {}
+        self._working: list[BrokerOrder] | None = None
 
     # --------------------------------------------------------------------------------------------------------- orders
 
     def send(self, request: PlanOrder) -> list[BrokerEvent]:
         """Send one order; returns the refusals that LEAN states only in the ticket, all else arrives as an event."""
         algorithm, tag = self._algorithm, request.order
+        self._forget()
         properties = OrderProperties()
         properties.time_in_force = TimeInForce.DAY if request.tif is PlanTif.DAY else TimeInForce.GOOD_TIL_CANCELED
         if request.type is PlanType.COMBO_LIMIT:
@@ -98,6 +104,7 @@ class LeanBroker:
 
         LEAN takes one cancel per ticket: where the first was lost on its way, the next leg carries the next one.
         """
+        self._forget()
         for ticket in self._known_tickets(order):
             open_still = ticket.status not in (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.INVALID)
             if open_still and ticket.cancel().is_success:
@@ -112,19 +119,35 @@ class LeanBroker:
 
     # ------------------------------------------------------------------------------------------------------ positions
 
+    def _forget(self) -> None:
+        self._walked = self._working = None
+        self._quantities.clear()
+
+    def _keep_for_today(self) -> None:
+        today = self._algorithm.time.date()
+        if self._is_live or today != self._kept_on:
+            self._kept_on = today
+            self._forget()
+
     def position(self, symbol: str) -> int:
+        self._keep_for_today()
+        known = self._quantities.get(symbol)
+        if known is None:
+            known = self._quantities[symbol] = self._quantity(symbol)
+        return known
+
+    def _quantity(self, symbol: str) -> int:
         lean = self._market.symbol(symbol)
         if lean is None or lean not in self._securities:
             return 0
         return int(self._portfolio[lean].quantity)
 
     def positions(self) -> Mapping[str, int]:
-        # A walk over a day's contracts costs more than the rest of a quiet step. In a backtest holdings change by an
-        # order event or over night only; live the broker may change them at any time, and every step walks.
-        today = self._algorithm.time.date()
-        if self._walked is None or self._walked_on != today or self._algorithm.live_mode:
-            self._walked, self._walked_on = self._walk(), today
-        return self._walked
+        self._keep_for_today()
+        walked = self._walked
+        if walked is None:  # a walk over a day's contracts costs more than the rest of a quiet step
+            walked = self._walked = self._walk()
+        return walked
 
     def _walk(self) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -152,9 +175,12 @@ class LeanBroker:
     # -------------------------------------------------------------------------------------------------- order queries
 
     def open_orders(self) -> Iterable[BrokerOrder]:
-        working = self._transactions.get_open_orders()
-        tags = dict.fromkeys(str(order.tag) for order in working)
-        return [order for tag in tags if (order := self.find(tag)) is not None]
+        self._keep_for_today()
+        working = self._working
+        if working is None:
+            tags = dict.fromkeys(str(order.tag) for order in self._transactions.get_open_orders())
+            working = self._working = [order for tag in tags if (order := self.find(tag)) is not None]
+        return working
 
     def find(self, order: str) -> BrokerOrder | None:
         tickets = self._known_tickets(order)
@@ -178,7 +204,7 @@ class LeanBroker:
 
     def translate(self, event: OrderEvent) -> BrokerEvent | SettlementEvent:
         """Turn LEAN's event into ours. Settlement of an expired contract has price 0 and no tag: it is never a fill."""
-        self._walked = None
+        self._forget()
         order = self._transactions.get_order_by_id(event.order_id)
         text = self._market.instrument(event.symbol).symbol
         # A whole second, as the pulse is stamped that folds it: a report is never younger than its line in the ledger.

@@ -78,6 +78,21 @@ def test_what_a_report_has_changed_is_seen_in_the_same_session() -> None:
     assert dict(world.parts.broker.positions()) == held
 
 
+def test_what_is_kept_is_what_lean_says_in_every_minute() -> None:
+    world = World(prepare=filled).run("10:29")
+    broker: Any = world.parts.broker
+    seen = set[tuple[int, int]]()
+    for at in [*range(10 * 60 + 29, 10 * 60 + 40), *range(15 * 60 + 28, 15 * 60 + 40)]:
+        world.run(f"{at // 60}:{at % 60:02d}")
+        fresh = type(broker)(world.host.algorithm, broker._market, margin_repeats=False)
+        held = dict(broker.positions())
+        assert held == dict(fresh.positions())
+        assert [broker.position(symbol) for symbol in held] == [fresh.position(symbol) for symbol in held]
+        assert list(broker.open_orders()) == list(fresh.open_orders())
+        seen.add((len(held), len(list(broker.open_orders()))))
+    assert {(0, 1), (4, 0), (0, 0)} <= seen  # offered, held, left again
+
+
 def test_a_quiet_session_walks_over_the_holdings_once(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(prepare=filled).run("09:32")
     walks: list[None] = []
