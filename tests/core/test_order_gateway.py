@@ -12,7 +12,7 @@ from core.reasons import Reason
 from core.rules import Cause
 from core.settings import OrderSettings
 from core.trade_machine import TradeState
-from core.vocabulary import BrokerEvent, Disposition, Gate, Ladder, OrderStatus, Purpose, Scope, TradingState
+from core.vocabulary import Disposition, Gate, Ladder, Purpose, Scope, TradingState
 from tests.core.desk import BOOK, at
 from tests.core.order_desk import CONDOR, LC, LP, PUT_SPREAD, SC, SP, OrderDesk
 
@@ -45,20 +45,15 @@ def test_an_entry_never_passes_its_worst_price_when_the_market_runs_away(desk: O
     assert desk.broker.last.status.value == "CANCELLED"
 
 
-def test_the_gateway_rests_only_while_nothing_works_and_no_report_waits(desk: OrderDesk) -> None:
-    assert desk.gateway.is_idle
+def test_what_is_at_work_is_known_from_its_plan_to_its_end(desk: OrderDesk) -> None:
+    assert (desk.gateway.parents(), desk.gateway.symbols_at_work()) == ((), ())
     trade = desk.enter()
-    assert not desk.gateway.is_idle
+    assert [parent.trade for parent in desk.gateway.parents()] == [trade.id]
     assert desk.gateway.symbols_at_work() == CONDOR.symbols
     desk.broker.fill()
     desk.step()
     assert trade.state is TradeState.OPEN
-    assert desk.gateway.is_idle
-    desk.gateway.post(BrokerEvent("nobody's", SC, OrderStatus.FILLED, 1, 0, 0, desk.now))
-    assert not desk.gateway.is_idle
-    desk.gateway.fold(desk.now)
-    assert desk.gateway.is_idle
-    assert desk.gateway.symbols_at_work() == ()
+    assert (desk.gateway.parents(), desk.gateway.symbols_at_work()) == ((), ())
 
 
 def test_a_step_that_gives_the_same_price_leaves_the_order_alone(desk: OrderDesk) -> None:
