@@ -22,6 +22,7 @@ from engine.columns import (
     DataError,
     Ints,
     OpenInterestColumns,
+    QuoteCloses,
     QuoteColumns,
     RowSpan,
     TradeColumns,
@@ -34,6 +35,7 @@ _QUOTE_SCALE: Final = np.array(([PRICE_SCALE] * 4 + [1.0]) * 2)
 _TRADE_FIELDS: Final = "milliseconds,open,high,low,close,volume"
 _QUOTE_FIELDS: Final = "milliseconds, then open,high,low,close,size of bid and of ask"
 _INTEREST_FIELDS: Final = "milliseconds,open interest"
+_CLOSES: Final = (0, 4, 9)  # time, close of bid, close of ask
 _DAILY_FIELDS: Final = "yyyymmdd hh:mm,open,high,low,close,volume"
 
 _COMMA: Final = ord(",")
@@ -65,6 +67,14 @@ def quote_columns(texts: Sequence[bytes], names: Sequence[str], shift: int) -> l
             prices[absent] = np.nan
             values[absent, side.stop] = 0.0
     return [QuoteColumns(minutes[low:high], values[low:high]) for low, high in table.ranges]
+
+
+def quote_closes(texts: Sequence[bytes], names: Sequence[str], shift: int) -> list[QuoteCloses]:
+    """Return the closing bid and ask of each bar of each text, and read nothing else."""
+    table = _Table(texts, names, 11, 11, _QUOTE_FIELDS, _CLOSES)
+    minutes = table.minutes(shift + 1)
+    bid, ask = table.rows[:, 1] / PRICE_SCALE, table.rows[:, 2] / PRICE_SCALE
+    return [QuoteCloses(minutes[low:high], bid[low:high], ask[low:high]) for low, high in table.ranges]
 
 
 def trade_columns(texts: Sequence[bytes], names: Sequence[str], shift: int, *, scaled: bool) -> list[TradeColumns]:
@@ -133,18 +143,28 @@ def noted_span(rows: int, first_ms: int, last_ms: int, shift: int) -> RowSpan:
 class _Table:
     """Rows of several texts below each other; `ranges` says which rows are whose."""
 
-    def __init__(self, texts: Sequence[bytes], names: Sequence[str], least: int, most: int, fields: str) -> None:
+    def __init__(
+        self,
+        texts: Sequence[bytes],
+        names: Sequence[str],
+        least: int,
+        most: int,
+        fields: str,
+        columns: Sequence[int] | None = None,
+    ) -> None:
+        """Rows have least to most fields, missing ones are 0; columns: those that are wanted, the time first."""
         self.names = names
         texts = [_with_plain_line_ends(text) for text in texts]
-        rows = _short_numbers(texts, least, most)
-        if not any(texts):
-            rows, counts = np.empty((0, most)), [0] * len(texts)
-        elif rows is None:
+        found = _short_numbers(texts, least, most, columns) if any(texts) else None
+        if found is not None:
+            rows, counts = found
+        elif any(texts):
             tables = [_plain_numbers(text, name, least, most, fields) for text, name in zip(texts, names, strict=True)]
             rows = np.concatenate(tables)
+            rows = rows if columns is None else rows[:, columns]
             counts = [len(table) for table in tables]
         else:
-            counts = [text.count(b"\n") for text in texts]
+            rows, counts = np.empty((0, most if columns is None else len(columns))), [0] * len(texts)
         stops = list(accumulate(counts, initial=0))
         self.rows: Numbers = rows
         self.ranges = list(pairwise(stops))
@@ -177,11 +197,11 @@ def _with_plain_line_ends(text: bytes) -> bytes:
     return text if text.endswith(b"\n") or not text else text + b"\n"
 
 
-def _short_numbers(texts: Sequence[bytes], least: int, most: int) -> Numbers | None:
-    """Return all rows, or None when the texts are anything but numbers of at most 8 digits."""
-    first = next((text for text in texts if text), None)
-    if first is None:
-        return None
+def _short_numbers(
+    texts: Sequence[bytes], least: int, most: int, columns: Sequence[int] | None = None
+) -> tuple[Numbers, list[int]] | None:
+    """Return all rows and how many each text has, or None when there is anything but numbers of at most 8 digits."""
+    first = next(text for text in texts if text)
     width = first.count(b",", 0, first.find(b"\n")) + 1
     if not least <= width <= most:
         return None
@@ -191,6 +211,8 @@ def _short_numbers(texts: Sequence[bytes], least: int, most: int) -> Numbers | N
         return None
     ends = np.flatnonzero(characters < ord("0"))
     separators = characters[ends]
+    text_ends = list(accumulate(map(len, texts), initial=len(_PAD)))
+    line_ends = np.searchsorted(ends[separators == _NEWLINE], text_ends)
     points = separators == _POINT
     decimals: npt.NDArray[np.intp] | None = None
     if points.any():
@@ -205,20 +227,23 @@ def _short_numbers(texts: Sequence[bytes], least: int, most: int) -> Numbers | N
     separators = separators.reshape(-1, width)
     if not ((separators[:, -1] == _NEWLINE).all() and (separators[:, :-1] == _COMMA).all()):
         return None
-    stamps = ends[::width].copy()
-    stamps[0] -= len(_PAD) - 1
-    stamps[1:] -= ends[width - 1 : -1 : width]
-    if int(stamps.min()) <= 1:  # a row without a time
+    digits = np.empty(len(ends), np.intp)
+    digits[0] = ends[0] - len(_PAD)
+    np.subtract(ends[1:], ends[:-1], out=digits[1:])
+    digits[1:] -= 1
+    if int(digits.max()) > 8 or int(digits[::width].min()) < 1:  # the latter: a row without a time
         return None
-    numbers = _integers(data, ends)
-    if numbers is None:
-        return None
-    rows: Numbers = numbers.reshape(-1, width)
+    if columns is not None:
+        ends = ends.reshape(-1, width)[:, columns].ravel()
+        digits = digits.reshape(-1, width)[:, columns].ravel()
+        decimals = None if decimals is None else decimals.reshape(-1, width)[:, columns].ravel()
+        most = width = len(columns)
+    rows: Numbers = _integers(data, ends, digits).reshape(-1, width)
     if decimals is not None:
         rows = rows / _POWERS[decimals].reshape(-1, width)
     if width < most:
         rows = np.hstack([rows, np.zeros((len(rows), most - width), rows.dtype)])
-    return rows
+    return rows, np.diff(line_ends).tolist()
 
 
 def _without_points(
@@ -243,26 +268,18 @@ def _without_points(
     return ends[kept] - passed[kept], decimals
 
 
-def _integers(data: bytes, ends: npt.NDArray[np.intp]) -> npt.NDArray[np.int32] | None:
-    """Return the number that stands before each position in `ends`; an empty one is 0.  None beyond 8 digits.
+def _integers(data: bytes, ends: npt.NDArray[np.intp], digits: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
+    """Return the number of so many digits, 8 at most, that stands before each position in `ends`; an empty one is 0.
 
     The eight bytes before a separator are one 64-bit word; masking drops what belongs to the field before, then three
     multiplications join digits to pairs, pairs to fours, fours to eight.
     """
     words: npt.NDArray[np.uint64] = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
     out = np.empty(len(ends), np.int32)
-    before = len(_PAD) - 1
     for start in range(0, len(ends), _CHUNK):
         end = ends[start : start + _CHUNK]
-        digits = np.empty(len(end), np.intp)
-        digits[0] = end[0] - before - 1
-        np.subtract(end[1:], end[:-1], out=digits[1:])
-        digits[1:] -= 1
-        before = int(end[-1])
-        if int(digits.max()) > 8:
-            return None
         word = words[end - 8]
-        word &= _LOW_NIBBLES[digits]
+        word &= _LOW_NIBBLES[digits[start : start + _CHUNK]]
         half = word >> np.uint64(8)
         word *= np.uint64(10)
         word += half

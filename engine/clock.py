@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 NEW_YORK: Final = "America/New_York"
 MINUTES_PER_DAY: Final = 1440
+NEVER: Final = 1 << 40  # a stamp, a minute or a day that does not come
 _SECOND: Final = timedelta(seconds=1)
 ONE_DAY: Final = timedelta(days=1)
 MINUTE_OFFSETS: Final = tuple(timedelta(minutes=minute) for minute in range(2 * MINUTES_PER_DAY + 1))

@@ -195,6 +195,9 @@ class QuoteColumns(MinuteColumns):
     def ask_size(self) -> Floats:
         return self.values[:, 9]
 
+    def closes(self) -> QuoteCloses:
+        return QuoteCloses(self.end_minute, np.nan_to_num(self.bid_close), np.nan_to_num(self.ask_close))
+
 
 class OpenInterestColumns(MinuteColumns):
     """Open interest of one contract; `end_minute` is the minute of the statement, a point in time and not a bar."""
@@ -261,6 +264,14 @@ class RowSpan(NamedTuple):
     last: int
 
 
+class QuoteCloses(NamedTuple):
+    """Closing quotes of one contract, ascending by end minute; 0.0 where a side is absent."""
+
+    end_minute: Ints
+    bid: Floats
+    ask: Floats
+
+
 class OptionDay(Protocol):
     """All contracts of one option root on one day.  Nothing is parsed until it is asked for."""
 
@@ -284,6 +295,10 @@ class OptionDay(Protocol):
 
     def quotes_many(self, symbols: Iterable[Symbol]) -> dict[Symbol, QuoteColumns]:
         """Return the quotes of many contracts, parsed in one go; contracts without any are left out."""
+        ...
+
+    def closes_many(self, symbols: Iterable[Symbol]) -> dict[Symbol, QuoteCloses]:
+        """Return the closing quotes of many contracts, which is much less to parse; those without any are left out."""
         ...
 
     @property

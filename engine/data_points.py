@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.clock import NEVER
 from engine.enums import Resolution
-from engine.feed import NEVER
 from engine.option_points import points_of_group
 
 if TYPE_CHECKING:

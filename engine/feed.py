@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.clock import MINUTES_PER_DAY
+from engine.clock import MINUTES_PER_DAY, NEVER
 from engine.columns import DailyColumns, DataSource, OptionDay, QuoteColumns, TradeColumns
 from engine.enums import DataNormalizationMode, Resolution, SecurityType
+from engine.option_group import OptionGroup
 from engine.option_points import first_minute_of, note_first_bars, points_of_group
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     from engine.symbols import Symbol
 
 Present = npt.NDArray[np.bool_]
-_SEED_DAYS: Final = 10
 OPTION_SECURITY_TYPES: Final = frozenset({SecurityType.OPTION, SecurityType.INDEX_OPTION})
-NEVER: Final = 1 << 40
 
 
 @dataclass(slots=True)
@@ -80,150 +79,6 @@ class Stream:
         self.bar_period = timedelta(minutes=session.close_minute - session.open_minute if daily else 1)
         # A bar that ends at a New York minute begins, in exchange time, so many minutes after this.
         self.begin = security.clock.new_york_midnight(session.date.toordinal()) - self.bar_period
-
-
-class OptionGroup:
-    """The subscribed contracts of one option root on one day, in the order of their subscription."""
-
-    __slots__ = (
-        "_by_symbol",
-        "_matrix",
-        "_span",
-        "_trades",
-        "canonical",
-        "day",
-        "fill_forward",
-        "members",
-        "ordinal",
-        "parsed",
-        "session",
-    )
-
-    def __init__(
-        self, canonical: Symbol, session: Session, fill_forward: bool, day: OptionDay | None, ordinal: int
-    ) -> None:
-        self.canonical = canonical
-        self.session = session
-        self.fill_forward = fill_forward
-        self.day = day
-        self.ordinal = ordinal
-        self.members: list[Security] = []
-        self.parsed: dict[Symbol, QuoteColumns] | None = None
-        self._by_symbol: dict[Symbol, Security] | None = None
-        self._matrix: QuoteMatrix | None = None
-        self._span: tuple[int, int] | None = None
-        self._trades: dict[Symbol, TradeColumns] | None = None
-
-    def matrix(self) -> QuoteMatrix:
-        """Return the closes of all members by minute; made at the first call of the day."""
-        if self._matrix is None or len(self._matrix.bid) != len(self.members):
-            self._matrix = QuoteMatrix(self)
-        return self._matrix
-
-    def has_data(self, minute: int) -> bool:
-        """Return whether any contract has a bar at a minute, parsing as little as possible."""
-        if self.fill_forward:
-            return any(self.quote_row(member, minute)[0] is not None for member in self.members)
-        first, last = self._span_of_all()
-        if not first <= minute <= last:
-            return False
-        if any(columns.row_at(minute) >= 0 for columns in self.trades().values()):
-            return True
-        if self.parsed is not None:
-            return self.matrix().has_data(minute)
-        return any(self.quote_row(member, minute)[0] is not None for member in self.members)
-
-    def trades(self) -> dict[Symbol, TradeColumns]:
-        """Return the trades of all members that have any; usually there are none."""
-        if self._trades is None:
-            day = self.day
-            symbols = [one.symbol for one in self.members] if day is not None and day.has_more else []
-            found = [(symbol, day.trade(symbol)) for symbol in symbols] if day is not None else []
-            self._trades = {symbol: columns for symbol, columns in found if columns is not None and len(columns)}
-        return self._trades
-
-    def trade_row(self, member: Security, minute: int) -> tuple[TradeColumns | None, int, bool]:
-        """Return columns and row of the trade bar that a slice has of a member, and whether it is a repeated one."""
-        columns = self.trades().get(member.symbol)
-        row = -1 if columns is None else columns.row_at(minute)
-        if row >= 0:
-            return columns, row, False
-        is_late = minute > self.session.close_minute
-        if not self.fill_forward or is_late or member.subscription.trades_since > self.ordinal:
-            return None, -1, False
-        latest = member.latest_trade(self.ordinal, minute)
-        return (None, -1, False) if latest is None else (latest[0], latest[1], True)
-
-    def _span_of_all(self) -> tuple[int, int]:
-        """Return the first and last minute at which any member has a quote."""
-        if self._span is None:
-            day = self.day
-            spans = [] if day is None else [day.row_span(member.symbol) for member in self.members]
-            known = [(span.first, span.last) for span in spans if span is not None]
-            known += [(columns.first_minute, columns.last_minute) for columns in self.trades().values()]
-            first = min((span[0] for span in known), default=NEVER)
-            self._span = (first, max((span[1] for span in known), default=-1))
-        return self._span
-
-    def member(self, symbol: Symbol) -> Security | None:
-        if self._by_symbol is None or len(self._by_symbol) != len(self.members):
-            self._by_symbol = {member.symbol: member for member in self.members}
-        return self._by_symbol.get(symbol)
-
-    def quotes_of(self, symbol: Symbol) -> QuoteColumns | None:
-        """Return one contract's quotes without parsing the others."""
-        if self.parsed is not None:
-            return self.parsed.get(symbol)
-        return None if self.day is None else self.day.quote(symbol)
-
-    def quote_row(self, member: Security, minute: int) -> tuple[QuoteColumns | None, int, bool]:
-        """Return columns and row of the quote that a slice has of a member, and whether it is a repeated one."""
-        columns = self.quotes_of(member.symbol)
-        row = -1 if columns is None else columns.row_at(minute)
-        if row >= 0:
-            return columns, row, False
-        is_late = minute > self.session.close_minute
-        if not self.fill_forward or is_late or member.subscription.quotes_since > self.ordinal:
-            return None, -1, False
-        latest = member.latest_quote(self.ordinal, minute)
-        return (None, -1, False) if latest is None else (latest[0], latest[1], True)
-
-    def all_quotes(self) -> dict[Symbol, QuoteColumns]:
-        """Return the quotes of all members, parsed in one go at the first call of the day."""
-        if self.parsed is None:
-            symbols = [member.symbol for member in self.members]
-            self.parsed = {} if self.day is None else self.day.quotes_many(symbols)
-        return self.parsed
-
-
-class QuoteMatrix:
-    """Closing bids and asks of a group's contracts, (contracts, minutes), 0.0 where a side is absent."""
-
-    __slots__ = ("ask", "bid", "first", "present")
-
-    def __init__(self, group: OptionGroup) -> None:
-        session = group.session
-        self.first = session.open_minute + 1
-        shape = (len(group.members), session.close_minute - session.open_minute)
-        self.bid = np.zeros(shape)
-        self.ask = np.zeros(shape)
-        self.present = np.zeros(shape, dtype=bool)
-        quotes = group.all_quotes()
-        for row, member in enumerate(group.members):
-            columns = quotes.get(member.symbol)
-            if columns is None or not len(columns):
-                continue
-            inside = columns.between(self.first, session.close_minute)
-            at = inside.end_minute - self.first
-            self.bid[row, at] = inside.values[:, QuoteColumns.BID_CLOSE]
-            self.ask[row, at] = inside.values[:, QuoteColumns.ASK_CLOSE]
-            self.present[row, at] = True
-        np.nan_to_num(self.bid, copy=False)
-        np.nan_to_num(self.ask, copy=False)
-
-    def has_data(self, minute: int) -> bool:
-        column = minute - self.first
-        return 0 <= column < self.present.shape[1] and bool(self.present[:, column].any())
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from engine.columns import (
     MinuteColumns,
     OpenInterestColumns,
     OptionDay,
+    QuoteCloses,
     QuoteColumns,
     RowSpan,
     SymbolProperties,
@@ -147,6 +148,9 @@ class MemoryOptionDay:
 
     def quotes_many(self, symbols: Iterable[Symbol]) -> dict[Symbol, QuoteColumns]:
         return {symbol: self.quotes[symbol] for symbol in symbols if symbol in self.quotes}
+
+    def closes_many(self, symbols: Iterable[Symbol]) -> dict[Symbol, QuoteCloses]:
+        return {symbol: self.quotes[symbol].closes() for symbol in symbols if symbol in self.quotes}
 
     def row_span(self, symbol: Symbol) -> RowSpan | None:
         found = self.quotes.get(symbol)

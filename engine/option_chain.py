@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from math import isnan
 from typing import TYPE_CHECKING, NoReturn
 
 from engine.columns import QuoteColumns
@@ -15,7 +14,8 @@ from engine.market_bars import BaseData, QuoteBar, TradeBar, trade_bar
 from engine.slice_bars import QuoteBars, quote_of_contract, trade_of_contract, trade_of_stream
 
 if TYPE_CHECKING:
-    from engine.feed import DayPlan, OptionGroup
+    from engine.feed import DayPlan
+    from engine.option_group import OptionGroup
     from engine.securities import Security
     from engine.symbols import SecurityIdentifier, Symbol
 
@@ -206,11 +206,9 @@ class OptionChain:
         member, session = group.member(symbol), group.session
         if member is None or not session.open_minute < minute <= session.close_minute:
             return None
-        columns, row, _ = group.quote_row(member, minute)
-        if columns is not None:
-            bid = columns.values.item(row, QuoteColumns.BID_CLOSE)
-            ask = columns.values.item(row, QuoteColumns.ASK_CLOSE)
-            return OptionContract(self, member, 0.0 if isnan(bid) else bid, 0.0 if isnan(ask) else ask)
+        quote = group.closing_quote(member, minute)
+        if quote is not None:
+            return OptionContract(self, member, *quote)
         traded = group.trades().get(symbol)
         is_traded = traded is not None and traded.row_at(minute) >= 0
         return OptionContract(self, member, 0.0, 0.0) if is_traded else None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Final
 
 from engine import bars
 from engine.archive import Archive
-from engine.columns import DataError, OpenInterestColumns, QuoteColumns, RowSpan, TradeColumns
+from engine.columns import DataError, OpenInterestColumns, QuoteCloses, QuoteColumns, RowSpan, TradeColumns
 from engine.enums import OptionRight, OptionStyle
 from engine.symbols import Symbol, option_on
 
@@ -79,6 +79,15 @@ class FolderOptionDay:
             self._parse_quotes(missing)
         return {symbol: found for symbol in wanted if (found := self._quotes[symbol]) is not None}
 
+    def closes_many(self, symbols: Iterable[Symbol]) -> dict[Symbol, QuoteCloses]:
+        parsed = {symbol: self._quotes.get(symbol) for symbol in symbols}
+        found = {symbol: columns.closes() for symbol, columns in parsed.items() if columns is not None}
+        for texts in self._batches([symbol for symbol in parsed if symbol not in self._quotes]):
+            names = [self._place(symbol, "quote") for symbol in texts]
+            closes = bars.quote_closes(list(texts.values()), names, self._shift)
+            found.update(zip(texts, closes, strict=True))
+        return found
+
     def trade(self, symbol: Symbol) -> TradeColumns | None:
         if symbol not in self._trades:
             text, name = self._read(symbol, "trade")
@@ -119,6 +128,13 @@ class FolderOptionDay:
         return self._archives["openinterest"]
 
     def _parse_quotes(self, symbols: Sequence[Symbol]) -> None:
+        for texts in self._batches(symbols):
+            names = [self._place(symbol, "quote") for symbol in texts]
+            found = bars.quote_columns(list(texts.values()), names, self._shift)
+            self._quotes.update(zip(texts, found, strict=True))
+
+    def _batches(self, symbols: Sequence[Symbol]) -> Iterator[dict[Symbol, bytes]]:
+        """Yield the texts of contracts, so many at once as are parsed together; notes those that have none."""
         for start in range(0, len(symbols), _BATCH):
             texts: dict[Symbol, bytes] = {}
             for symbol in symbols[start : start + _BATCH]:
@@ -128,9 +144,7 @@ class FolderOptionDay:
                     self._quotes[symbol] = None
                 else:
                     texts[symbol] = text
-            names = [self._place(symbol, "quote") for symbol in texts]
-            found = bars.quote_columns(list(texts.values()), names, self._shift)
-            self._quotes.update(zip(texts, found, strict=True))
+            yield texts
 
     def _quote_text(self, symbol: Symbol) -> bytes | None:
         if symbol not in self._texts:

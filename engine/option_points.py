@@ -12,7 +12,8 @@ from engine.clock import MINUTES_PER_DAY
 
 if TYPE_CHECKING:
     from engine.columns import OptionDay
-    from engine.feed import OptionGroup, Subscription
+    from engine.feed import Subscription
+    from engine.option_group import OptionGroup
     from engine.securities import Security
     from engine.symbols import Symbol
 

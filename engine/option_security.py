@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from engine.feed import Feed, Subscription
     from engine.hours import ExchangeHours
+    from engine.securities import PropertiesView
     from engine.symbols import Symbol
     from engine.universe import OptionFilterUniverse
 
@@ -52,12 +52,9 @@ class Option(Security):
         self._waits = True
 
     @property
-    def symbol_properties(self) -> SymbolProperties:
-        """The contract's properties; an index option's tick follows its price, 0.05 before there is one."""
-        if self.type is not SecurityType.INDEX_OPTION:
-            return self._properties
-        tick = float(price_increment(self, self.price)) if self.has_data else _TICK_WITHOUT_PRICE
-        return replace(self._properties, minimum_price_variation=tick)
+    def symbol_properties(self) -> PropertiesView:
+        is_index = self.type is SecurityType.INDEX_OPTION
+        return IndexOptionProperties(self, self._properties) if is_index else self._properties
 
     @property
     def strike_price(self) -> float:
@@ -166,6 +163,45 @@ class Option(Security):
         close = _last_middle(values, 3, first, row)
         if close:
             self._price = self._close = close
+
+
+class IndexOptionProperties:
+    """Properties of an index option: its tick follows its price whenever it is read, 0.05 before there is one."""
+
+    __slots__ = ("_option", "_properties")
+
+    def __init__(self, option: Option, properties: SymbolProperties) -> None:
+        self._option = option
+        self._properties = properties
+
+    @property
+    def minimum_price_variation(self) -> float:
+        option = self._option
+        return float(price_increment(option, option.price)) if option.has_data else _TICK_WITHOUT_PRICE
+
+    @property
+    def description(self) -> str:
+        return self._properties.description
+
+    @property
+    def quote_currency(self) -> str:
+        return self._properties.quote_currency
+
+    @property
+    def contract_multiplier(self) -> float:
+        return self._properties.contract_multiplier
+
+    @property
+    def lot_size(self) -> float:
+        return self._properties.lot_size
+
+    @property
+    def minimum_order_size(self) -> float | None:
+        return self._properties.minimum_order_size
+
+    @property
+    def strike_multiplier(self) -> float:
+        return self._properties.strike_multiplier
 
 
 def _last_middle(values: Floats, field: int, first: int, row: int) -> float:

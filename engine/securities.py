@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from math import isnan
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -36,6 +36,31 @@ _NEW_YORK: Final = zone(NEW_YORK)
 
 _BID_CLOSE, _BID_SIZE = QuoteColumns.BID_CLOSE, QuoteColumns.BID_SIZE
 _ASK_CLOSE, _ASK_SIZE = QuoteColumns.ASK_CLOSE, QuoteColumns.ASK_SIZE
+
+
+class PropertiesView(Protocol):
+    """`symbol_properties` as an algorithm reads them: how a security is quoted and traded."""
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def quote_currency(self) -> str: ...
+
+    @property
+    def contract_multiplier(self) -> float: ...
+
+    @property
+    def minimum_price_variation(self) -> float: ...
+
+    @property
+    def lot_size(self) -> float: ...
+
+    @property
+    def minimum_order_size(self) -> float | None: ...
+
+    @property
+    def strike_multiplier(self) -> float: ...
 
 
 class Security:
@@ -250,7 +275,7 @@ class Security:
     # What the reality models ask.
 
     @property
-    def symbol_properties(self) -> SymbolProperties:
+    def symbol_properties(self) -> PropertiesView:
         return self._properties
 
     @property

@@ -10,7 +10,8 @@ from engine.feed import OPTION_SECURITY_TYPES
 from engine.market_bars import QuoteBar, TradeBar, quote_bar, trade_bar
 
 if TYPE_CHECKING:
-    from engine.feed import DayPlan, OptionGroup, Stream
+    from engine.feed import DayPlan, Stream
+    from engine.option_group import OptionGroup
     from engine.securities import Security
     from engine.symbols import Symbol
 

@@ -25,8 +25,11 @@ _MODULES = (
 )  # fmt: skip
 # Names that LEAN's objects have as well, but that the edge uses of our own, of Python, or for its local variables.
 _OURS = frozenset(
-    {"canonical", "enabled", "find", "now", "np", "runtime_statistics", "settings", "start", "tags", "tick", "today"}
-)
+    {
+        "add", "canonical", "enabled", "find", "now", "np", "runtime_statistics", "settings", "start", "tags", "tick",
+        "today",
+    }
+)  # fmt: skip
 # Types that stand in annotations only.
 _ANNOTATIONS = frozenset({"OptionChain", "QuoteBars", "Split", "TradeBars"})
 # Settings choose among these; the cases run all four brokerage models by LEAN's own names.

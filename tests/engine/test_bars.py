@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.bars import (
     daily_columns,
     open_interest_columns,
+    quote_closes,
     quote_columns,
     row_span,
     trade_columns,
@@ -127,6 +128,10 @@ def test_columns_hold_the_numbers_of_the_text(contracts: list[list[list[str]]], 
                 if not any(wanted[:4]):
                     wanted = [math.nan] * 4 + [0.0]
                 np.testing.assert_array_equal(values[side : side + 5], wanted)
+    for closes, columns in zip(quote_closes(texts, [""] * len(texts), 0), found, strict=True):
+        np.testing.assert_array_equal(closes.end_minute, columns.end_minute)
+        np.testing.assert_array_equal(closes.bid, np.nan_to_num(columns.bid_close))
+        np.testing.assert_array_equal(closes.ask, np.nan_to_num(columns.ask_close))
 
 
 plain_prices = st.one_of(

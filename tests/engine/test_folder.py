@@ -125,6 +125,22 @@ def test_many_contracts_at_once_are_the_same_as_one_by_one(folder: LeanFolder) -
         assert str(alone.values.tolist()) == str(columns.values.tolist())
 
 
+def test_closes_are_those_of_the_quotes_parsed_or_not(folder: LeanFolder) -> None:
+    no_bid = "34320000,,,,,,1,1,1,10000,5"
+    folder.spxw(DAY, {"call_38000000_20210108": QUOTES, "put_37000000_20210108": [*QUOTES[:2], no_bid]})
+    stranger = Symbol.option(SPX, OptionRight.CALL, 3805, EXPIRY, ticker="SPXW")
+    chain = chain_of(folder)
+    chain.quote(CALL_3800)
+
+    closes = chain.closes_many([stranger, CALL_3800, PUT_3700])
+
+    assert set(closes) == {CALL_3800, PUT_3700}
+    assert closes[CALL_3800].ask.tolist() == [67.9, 66.0, 64.2]
+    assert closes[PUT_3700].end_minute.tolist() == [571, 572, 573]
+    assert closes[PUT_3700].bid.tolist()[2] == 0.0
+    assert closes[PUT_3700].ask.tolist()[2] == 1.0
+
+
 def test_chain_with_trades_only_is_a_chain_without_quotes(folder: LeanFolder) -> None:
     folder.spxw(DAY, {"call_38000000_20210108": ["34200000,1,1,1,1,1"]}, tick="trade")
     source = source_of(folder)

@@ -100,6 +100,10 @@ def test_chain_lists_what_was_quoted_or_traded() -> None:
     assert list(chain.symbols) == [PUT, call]
     assert (chain.row_span(PUT), chain.row_span(call)) == ((2, 571, 572), None)
     assert list(chain.quotes_many([call, PUT])) == [PUT]
+    closes = chain.closes_many([call, PUT])
+    assert {symbol: (one.end_minute.tolist(), one.ask.tolist()) for symbol, one in closes.items()} == {
+        PUT: ([571, 572], [1.1, 1.1])
+    }
     interest = chain.open_interest(PUT)
     assert interest is not None
     assert interest.open_interest.tolist() == [1234]

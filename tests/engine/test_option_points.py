@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from engine.clock import stamp_of
 from engine.enums import DataNormalizationMode, OptionRight, Resolution
-from engine.feed import OptionGroup, Subscription
+from engine.feed import Subscription
 from engine.hours import Session
 from engine.memory import MemorySource
+from engine.option_group import OptionGroup
 from engine.option_points import points_of_group
 from engine.securities import Security
 from engine.symbols import Symbol
