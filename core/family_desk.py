@@ -482,4 +482,4 @@ class FamilyDesk:
     @property
     def breach_count(self) -> int:
         """Breaches of this run."""
-        return sum(self._parts.fold.breaches.values())
+        return self._parts.fold.breach_count

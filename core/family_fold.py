@@ -60,6 +60,8 @@ class FamilyFold:
         """The side on which the last close was half of a switch."""
         self.lost_too_much = False
         """Whether the session's loss limit was reached: once is for the whole session."""
+        self.breach_count = 0
+        """Breaches of this run."""
         self.is_orphan_session = False
         """Whether the session began with shares of ours: they are sold, and nothing is opened."""
 
@@ -232,6 +234,7 @@ class FamilyFold:
 
     def _breach(self, fields: Mapping[str, Any], _time: datetime) -> None:
         self._breaches[fields["principle"]] += 1
+        self.breach_count += 1
 
     def _fill(self, fields: Mapping[str, Any], time: datetime) -> None:
         symbol, qty, at = fields["symbol"], fields["qty"], fields["exec_time"]
