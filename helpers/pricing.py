@@ -427,21 +427,21 @@ def price_strikes(
     puts: dict[float, float] = {}
     below, above = strikes.unread
     for instrument, bid, ask, wide_limit in strikes.rows:
-        if not (bid > 0 and ask > bid and ask - bid <= wide_limit + _SPREAD_TOLERANCE):
-            mids[instrument.symbol] = math.nan
-            continue
-        mid, strike = (bid + ask) / 2, instrument.strike
-        mids[instrument.symbol] = mid
-        if below < strike < above:
-            (calls if instrument.right is Right.CALL else puts)[strike] = mid
+        # Absent sides are NaN, of which nothing is true.
+        is_good = bid > 0 and 0 < ask - bid <= wide_limit + _SPREAD_TOLERANCE
+        mids[instrument.symbol] = mid = (bid + ask) / 2 if is_good else math.nan
+        if is_good and below < instrument.strike < above:
+            side = calls if instrument.right is Right.CALL else puts
+            side[instrument.strike] = mid
     years = years_to(settlement_time(strikes.expiry, session), strikes.time, min_s=min_years_s)
     discount = discount_factor(rate_pct, years)
     pairs = _pairs(calls, puts)
     forward = _median_forward(pairs, discount)
     if forward is None or forward <= 0:
         return None
-    nearest, others = [k for _, k, _ in pairs[:FORWARD_STRIKES]], [k for _, k, _ in pairs[FORWARD_STRIKES:]]
-    if not others or min(others) > min(nearest) or max(others) < max(nearest):
+    with_two = [k for _, k, _ in pairs]
+    nearest = with_two[:FORWARD_STRIKES]
+    if min(with_two) in nearest or max(with_two) in nearest:
         return None
     return PricedStrikes(forward, years, discount, mids)
 

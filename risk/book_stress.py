@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from core.market import MarketSnapshot
@@ -14,7 +15,7 @@ from core.vocabulary import Leg, Structure, StructureName
 from risk.exposure import Exposure, Figures, Holding, exposure_of, figures_of
 from risk.own_margin import UNPRICED, OwnMargin, own_margin
 from risk.step_pricer import StepPricer
-from risk.stress import Losses, StressTester
+from risk.stress import Losses, StressTester, Weight
 from risk.unit_risk import C_SHOCKS, T_SHOCKS, delta_usd, naked_prices
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class TradeStress:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """What follows from the books alone of one trade, USD: it holds for as long as they say the same of it.
+    """What follows from the books alone of one trade on one day, USD: it holds for as long as they say the same of it.
 
     margin is None where it needs the prices of the minute: of shares, and of shorts without a long.
     """
@@ -61,6 +62,8 @@ class _Standing:
     exposure: Exposure
     floor_usd: float | None
     margin: OwnMargin | None
+    weights: tuple[Weight, ...] | None
+    only_t: bool
 
 
 class BookStress:
@@ -74,7 +77,7 @@ class BookStress:
         self._settings = settings
         self._stress = stress
         self._pricer = pricer
-        self._standing: dict[str, tuple[Figures, _Standing | None]] = {}
+        self._standing: dict[str, tuple[Figures, date, _Standing | None]] = {}
         self._seen: tuple[object, ...] = ()
         self._priced: dict[str, TradeStress] = {}
         self._trades: tuple[TradeStress, ...] = ()
@@ -88,7 +91,7 @@ class BookStress:
             self._seen, self._priced = seen, {}
         found: list[TradeStress] = []
         for trade in books.open_trades():
-            standing = self._stands(trade, books)
+            standing = self._stands(trade, books, snapshot.session.day)
             if standing is None:
                 continue
             known = self._priced.get(trade.id)
@@ -100,23 +103,25 @@ class BookStress:
             self._trades = trades
         return self._trades
 
-    def _stands(self, trade: Trade, books: Books) -> _Standing | None:
+    def _stands(self, trade: Trade, books: Books, today: date) -> _Standing | None:
         """Return how a trade stands by the books, None where it neither holds nor may hold anything."""
         figures = figures_of(trade)
         known = self._standing.get(trade.id)
-        if known is None or known[0] != figures:
-            standing = self._standing_of(exposure_of(trade, books))
+        if known is None or known[0] != figures or known[1] != today:
+            standing = self._standing_of(exposure_of(trade, books), today)
             # What has ended is forgotten with the next change of any trade.
             living = {other.id for other in books.open_trades()}
             self._standing = {name: kept for name, kept in self._standing.items() if name in living}
-            known = self._standing[trade.id] = (figures, standing)
-        return known[1]
+            known = self._standing[trade.id] = (figures, today, standing)
+        return known[2]
 
-    def _standing_of(self, exposure: Exposure) -> _Standing | None:
+    def _standing_of(self, exposure: Exposure, today: date) -> _Standing | None:
         if exposure.is_flat:
             return None
-        margin = own_margin(exposure.held, exposure.entry_cash_usd, self._settings, UNPRICED)
-        return _Standing(exposure, floor_usd(exposure.held), margin)
+        held = exposure.held
+        margin = own_margin(held, exposure.entry_cash_usd, self._settings, UNPRICED)
+        weights = self._stress.weights(held, today)
+        return _Standing(exposure, floor_usd(held), margin, weights, exposure.ends_on(today))
 
     def heaviest_short(self, snapshot: MarketSnapshot, books: Books) -> str | None:
         """Return the open short-premium trade with the largest crash loss; T loss where C does not apply."""
@@ -151,15 +156,12 @@ class BookStress:
 
     def _losses(self, standing: _Standing, snapshot: MarketSnapshot) -> Losses:
         """Return held losses by shock plus all that a working opening risks; a trade that ends today meets T only."""
-        exposure = standing.exposure
-        only_t = exposure.ends_on(snapshot.session.day)
-        value = _value_usd(exposure.held, snapshot)
-        held = self._stress.losses(exposure.held, value, standing.floor_usd, snapshot, only_ordinary=only_t)
-        found: dict[str, float | None] = {}
+        only_t, risk_usd = standing.only_t, standing.exposure.pending_risk_usd
+        value = _value_usd(standing.exposure.held, snapshot)
+        held = self._stress.losses_of(standing.weights, value, standing.floor_usd, snapshot, only_ordinary=only_t)
+        found: dict[str, float | None] = dict.fromkeys(C_SHOCKS, 0.0) if only_t else {}
         for name, loss in held.by_shock.items():
-            found[name] = None if loss is None else loss + exposure.pending_risk_usd
-        if only_t:
-            found |= dict.fromkeys(C_SHOCKS, 0.0)
+            found[name] = None if loss is None else loss + risk_usd
         return Losses(found)
 
     def _delta(self, exposure: Exposure, snapshot: MarketSnapshot) -> float | None:

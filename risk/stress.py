@@ -42,9 +42,21 @@ class Losses:
         return None if len(known) < len(values) else max(0.0, *known) if known else 0.0
 
 
-_Shaken = tuple[ModelView, int, float, float, bool]
-"""A view, USD per point of it, the share of the index's move and of the shift of volatility that reach it, and whether
-the index says nothing of it."""
+@value
+class Weight:
+    """How a holding meets a shock: USD per point, and the shares of the index's move and of the shift of volatility
+    that reach it; is_aside where the index says nothing of it.
+    """
+
+    instrument: Instrument
+    qty: int
+    usd_per_point: int
+    follows: float
+    term: float
+    is_aside: bool
+
+
+_Shaken = tuple[ModelView, Weight]
 
 
 class StressTester:
@@ -70,9 +82,31 @@ class StressTester:
             Shock("C_UP", True, settings.crash_up_pct / 100, settings.crash_up_iv_points / 100),
         )
 
+    def weights(self, holdings: Sequence[tuple[Instrument, int]], today: date) -> tuple[Weight, ...] | None:
+        """Return how holdings meet a shock on a day, None where the beta of one is unknown."""
+        found: list[Weight] = []
+        for instrument, qty in holdings:
+            beta = BETA.get(instrument.underlying)
+            if beta is None:
+                return None
+            follows, term = math.copysign(max(abs(beta), 1.0), beta), self._term(instrument, today)
+            found.append(Weight(instrument, qty, qty * instrument.multiplier, follows, term, beta == 0.0))
+        return tuple(found)
+
     def losses(
         self,
         holdings: Sequence[tuple[Instrument, int]],
+        value_now_usd: float | None,
+        floor_usd: float | None,
+        snapshot: MarketSnapshot,
+    ) -> Losses:
+        """Return the loss in USD of holdings against value_now_usd under every shock."""
+        weights = self.weights(holdings, snapshot.session.day)
+        return self.losses_of(weights, value_now_usd, floor_usd, snapshot)
+
+    def losses_of(
+        self,
+        weights: Sequence[Weight] | None,
         value_now_usd: float | None,
         floor_usd: float | None,
         snapshot: MarketSnapshot,
@@ -81,11 +115,11 @@ class StressTester:
     ) -> Losses:
         """Return the loss in USD against value_now_usd under every shock, or under the ordinary ones alone.
 
-        floor_usd is the least the holdings can be worth, None without bound.  With an unknown price, or an underlying
-        of unknown beta, the loss is the whole way to that floor, or unknown.
+        floor_usd is the least the holdings can be worth, None without bound.  With an unknown price, or without
+        weights, the loss is the whole way to that floor, or unknown.
         """
         most = None if floor_usd is None or value_now_usd is None else value_now_usd - floor_usd
-        shaken = None if value_now_usd is None else self._shaken(holdings, snapshot)
+        shaken = None if value_now_usd is None or weights is None else self._shaken(weights, snapshot)
         found: dict[str, float | None] = {}
         for shock in self._ordinary if only_ordinary else self.shocks(snapshot):
             if shaken is None or value_now_usd is None or shock.volatility_shift is None:
@@ -95,16 +129,15 @@ class StressTester:
                 found[shock.name] = loss if most is None else min(loss, most)
         return Losses(found)
 
-    def _shaken(self, holdings: Sequence[tuple[Instrument, int]], snapshot: MarketSnapshot) -> list[_Shaken] | None:
-        """Return how each holding meets a shock, None where the price or the beta of one is unknown."""
-        views = self._pricer.views(snapshot, [instrument for instrument, _ in holdings])
-        today, found = snapshot.session.day, list[_Shaken]()
-        for instrument, qty in holdings:
-            view, beta = views[instrument.symbol], BETA.get(instrument.underlying)
-            if view is None or beta is None or not view.serves(qty):
+    def _shaken(self, weights: Sequence[Weight], snapshot: MarketSnapshot) -> list[_Shaken] | None:
+        """Return the views of what is held, None where the price of one is unknown."""
+        views = self._pricer.views(snapshot, [weight.instrument for weight in weights])
+        found: list[_Shaken] = []
+        for weight in weights:
+            view = views[weight.instrument.symbol]
+            if view is None or not view.serves(weight.qty):
                 return None
-            follows = math.copysign(max(abs(beta), 1.0), beta)
-            found.append((view, qty * instrument.multiplier, follows, self._term(instrument, today), beta == 0.0))
+            found.append((view, weight))
         return found
 
     def _term(self, instrument: Instrument, today: date) -> float:
@@ -118,13 +151,15 @@ class StressTester:
 
 def _worst_value(shaken: Sequence[_Shaken], move: float, volatility_shift: float) -> float:
     """Return the value in USD; of both signs of the move where beta is 0, since then the index says nothing."""
-    value, is_aside = 0.0, False
-    for view, units, follows, term, aside in shaken:
-        value += units * view.shocked(move * follows, volatility_shift * term)
-        is_aside = is_aside or aside
-    if not is_aside:
-        return value
-    other = 0.0
-    for view, units, follows, term, _ in shaken:
-        other += units * view.shocked(-move * follows, volatility_shift * term)
-    return min(value, other)
+    value = _value(shaken, move, volatility_shift)
+    for _, weight in shaken:
+        if weight.is_aside:
+            return min(value, _value(shaken, -move, volatility_shift))
+    return value
+
+
+def _value(shaken: Sequence[_Shaken], move: float, volatility_shift: float) -> float:
+    total = 0.0
+    for view, weight in shaken:
+        total += weight.usd_per_point * view.shocked(move * weight.follows, volatility_shift * weight.term)
+    return total

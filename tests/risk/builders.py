@@ -374,6 +374,13 @@ class BookKeeper:
             self._fill(trade, order, self.books.instrument(symbol), -qty, 0.0, when)
         self.state(trade.id, TradeState.CLOSED, when)
 
+    def buy_back(self, trade: Trade, symbol: str, *, when: datetime | None = None) -> None:
+        """Bring one leg of an open trade to flat, at 0."""
+        when = at(12) if when is None else when
+        self._order(trade, "CLOSE", when)
+        order = f"run|{trade.id}|CLOSE|1"
+        self._fill(trade, order, self.books.instrument(symbol), -trade.legs[symbol], 0.0, when)
+
     def state(self, trade: str, to: TradeState, when: datetime) -> None:
         before, trigger = self.books.trade(trade).state, _TRIGGER[to]
         fields = {"trade": trade, "from": before.value, "trigger": trigger.value, "to": to.value}

@@ -5,7 +5,7 @@ tonight.
 from __future__ import annotations
 
 import dataclasses
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -212,6 +212,41 @@ def test_a_working_opening_counts_with_its_approved_risk_margin_and_delta() -> N
     (seen,) = book_stress().trades(marks, keeper.books)
     assert (seen.used_usd, seen.reserved_usd) == (1_000.0, 3_000.0)
     assert book_stress().net_delta_usd(marks, keeper.books) == pytest.approx(whole_delta)
+
+
+def test_fp52_what_the_books_say_of_a_trade_is_read_anew_after_a_fill_and_on_another_day() -> None:
+    """One reader through a life: planned, half filled, given up, closed; and a trade that ends tomorrow, then today."""
+    keeper, reader = BookKeeper(), book_stress()
+    trade = keeper.plan(put_spread(), units=2, risk_usd=800.0, margin_usd=1_000.0)
+    prices = {put(5_300).symbol: 4.0, put(5_290).symbol: 2.0}
+    now = snapshot(at(11), chains=[chain(at(11), low=4_000, high=6_700)], marks=prices)
+    assert [(one.used_usd, one.reserved_usd) for one in reader.trades(now, keeper.books)] == [(0.0, 2_000.0)]
+    assert reader.trades(now, keeper.books) is reader.trades(now, keeper.books)
+    keeper.fill(trade, prices, units=1)
+    keeper.state(trade.id, trade.state.ENTERING, at(10, 32))
+    assert [(one.used_usd, one.reserved_usd) for one in reader.trades(now, keeper.books)] == [(1_000.0, 1_000.0)]
+    keeper.state(trade.id, trade.state.OPEN, at(10, 33))
+    (rest,) = reader.trades(now, keeper.books)
+    assert (rest.used_usd, rest.reserved_usd) == (1_000.0, 0.0)
+    assert rest == book_stress().trades(now, keeper.books)[0]
+    fallen = snapshot(at(11), chains=[chain(at(11), low=4_000, high=6_700, forward=5_300.0)], marks=prices)
+    assert reader.trades(fallen, keeper.books) == book_stress().trades(fallen, keeper.books) != (rest,)
+    keeper.buy_back(trade, put(5_300).symbol)
+    (wing,) = reader.trades(fallen, keeper.books)
+    assert wing.exposure.held == ((put(5_290), 1),)
+    keeper.state(trade.id, trade.state.CLOSED, at(13))
+    assert reader.trades(fallen, keeper.books) == ()
+
+    keeper.hold(condor(expiry=FRIDAY))
+    eve, day = at(11, 0, FRIDAY - timedelta(days=1)), at(11)
+    seen = {}
+    for moment in (eve, day):
+        chains = [chain(moment, FRIDAY, low=4_000, high=6_700)]
+        now = snapshot(moment, chains=chains, marks=dict.fromkeys(condor().symbols, 1.0))
+        (seen[moment],) = reader.trades(now, keeper.books)
+        assert seen[moment] == book_stress().trades(now, keeper.books)[0]
+    assert seen[eve].losses.worst(C_SHOCKS) != 0.0
+    assert seen[day].losses.worst(C_SHOCKS) == 0.0
 
 
 def test_an_unbalanced_trade_counts_with_its_longest_leg() -> None:
