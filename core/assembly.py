@@ -29,7 +29,6 @@ from core.settings import Mode, Settings
 from core.state_manager import Remembers
 from core.strategy_coordinator import NAME as COORDINATOR
 from core.strategy_coordinator import Parts, StrategyCoordinator
-from core.trade_machine import TradeState
 from core.turns import Turns
 from helpers.brokerages import missing_capabilities
 from risk.account_phases import AccountPhases
@@ -175,11 +174,10 @@ class Assembly:
 
     def _statistics(self) -> Iterator[tuple[str, str]]:
         parts = self._parts
-        closed = [trade for trade in parts.books.trades if trade.state is TradeState.CLOSED]
         yield "Trading state", self.coordinator.state.name
         yield "Open trades", str(len(parts.books.open_trades()))
-        yield "Closed trades", str(len(closed))
-        yield "Result USD", f"{sum(trade.pnl_u6 for trade in closed) / 1e6:,.2f}"
+        yield "Closed trades", str(parts.books.closed_count)
+        yield "Result USD", f"{parts.books.result_u6 / 1e6:,.2f}"
         yield "Account phase", "unknown" if self._phases.phase is None else str(self._phases.phase)
         yield "Breaker", self._breaker.level.name
         if parts.family is not None:

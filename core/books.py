@@ -43,6 +43,9 @@ class Books:
         self.fees_u6 = 0
         self.flows_u6 = 0
         self.movements = 0
+        self.closed_count = 0
+        self.result_u6 = 0
+        """Of all trades that are CLOSED: how many, and what they brought after fees."""
         self.order_records = OrderRecords()
         self.breaks: dict[str, OpenBreak] = {}
         self.refusals: Counter[Reason] = Counter()
@@ -393,6 +396,9 @@ class Books:
             trade.repairs += 1
         if after not in (TradeState.OPEN, TradeState.REPAIRING):
             trade.exit_pending = False
+        if after is TradeState.CLOSED:
+            self.closed_count += 1
+            self.result_u6 += trade.pnl_u6
         if after.is_end:
             trade.closed = time
             self._open.pop(trade.id)

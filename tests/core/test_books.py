@@ -570,6 +570,8 @@ class AnyDay(RuleBasedStateMachine):
         assert books.open_trades() == left
         assert books.open_trades(BOOK) == tuple(trade for trade in left if trade.strategy == BOOK)
         assert books.has_open_trades is bool(left)
+        closed = [trade for trade in books.trades if trade.state is TradeState.CLOSED]
+        assert (books.closed_count, books.result_u6) == (len(closed), sum(trade.pnl_u6 for trade in closed))
         assert books.is_flat is not any(trade.legs for trade in books.trades)
         assert books.has_uncovered is any(trade.uncovered_since is not None for trade in left)
 
