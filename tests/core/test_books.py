@@ -63,6 +63,7 @@ def test_the_result_of_a_trade_is_its_cash_less_its_fees(desk: Desk) -> None:
     assert desk.books.cash_u6 == CASH_U6 + trade.pnl_u6
     assert trade.fees_u6 == desk.books.fees_u6 == 8 * FEE_U6
     assert desk.books.closed_trades(BOOK) == (trade,)
+    assert (desk.books.closed_count, desk.books.result_u6) == (1, trade.pnl_u6)
     assert desk.books.open_trades() == ()
     assert dict(desk.books.positions()) == {}
 
