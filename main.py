@@ -144,6 +144,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         if now.date() > self._plan.run.end and self._plan.run.mode is Mode.BACKTEST:
             self.quit("The last session is settled.")
             return
+        self._broker.begin_step(now.date())
         for line in assembly.step(now):
             self._say(line)
         self._show(assembly)

@@ -119,18 +119,19 @@ class LeanBroker:
 
     # ------------------------------------------------------------------------------------------------------ positions
 
+    def begin_step(self, day: date) -> None:
+        """Let a step of that day begin: what was kept of the day before is forgotten."""
+        if day != self._kept_on:
+            self._kept_on = day
+            self._forget()
+
     def _forget(self) -> None:
         self._walked = self._working = None
         self._quantities.clear()
 
-    def _keep_for_today(self) -> None:
-        today = self._algorithm.time.date()
-        if self._is_live or today != self._kept_on:
-            self._kept_on = today
-            self._forget()
-
     def position(self, symbol: str) -> int:
-        self._keep_for_today()
+        if self._is_live:
+            return self._quantity(symbol)
         known = self._quantities.get(symbol)
         if known is None:
             known = self._quantities[symbol] = self._quantity(symbol)
@@ -143,8 +144,7 @@ class LeanBroker:
         return int(self._portfolio[lean].quantity)
 
     def positions(self) -> Mapping[str, int]:
-        self._keep_for_today()
-        walked = self._walked
+        walked = None if self._is_live else self._walked
         if walked is None:  # a walk over a day's contracts costs more than the rest of a quiet step
             walked = self._walked = self._walk()
         return walked
@@ -175,8 +175,7 @@ class LeanBroker:
     # -------------------------------------------------------------------------------------------------- order queries
 
     def open_orders(self) -> Iterable[BrokerOrder]:
-        self._keep_for_today()
-        working = self._working
+        working = None if self._is_live else self._working
         if working is None:
             tags = dict.fromkeys(str(order.tag) for order in self._transactions.get_open_orders())
             working = self._working = [order for tag in tags if (order := self.find(tag)) is not None]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time
 from typing import Any
 
 import pytest
 
 from engine.broker import SimulatedBroker
 from engine.enums import OrderStatus
-from tests.world import World
+from tests.world import THURSDAY, World
 
 
 @pytest.fixture
@@ -91,6 +92,19 @@ def test_what_is_kept_is_what_lean_says_in_every_minute() -> None:
         assert list(broker.open_orders()) == list(fresh.open_orders())
         seen.add((len(held), len(list(broker.open_orders()))))
     assert {(0, 1), (4, 0), (0, 0)} <= seen  # offered, held, left again
+
+
+def test_what_was_kept_is_asked_anew_in_the_next_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(prepare=filled, parameters={"run.start": THURSDAY.isoformat()})
+    world.host.advance(until=datetime.combine(THURSDAY, time(12)))
+    broker: Any = world.parts.broker
+    assert dict(broker.positions()) == {}
+    # Over night a split, say, changes what LEAN holds, and no order tells of it.
+    monkeypatch.setattr(type(broker), "_walk", lambda _broker: {"TQQQ": 7})
+    world.host.advance(until=datetime.combine(THURSDAY, time(15)))
+    assert world.breaks() == []
+    world.run("09:45")
+    assert [found["symbol"] for found in world.breaks()] == ["TQQQ"]
 
 
 def test_a_quiet_session_walks_over_the_holdings_once(monkeypatch: pytest.MonkeyPatch) -> None:
