@@ -230,13 +230,13 @@ class MarketData:
     def _read_daily(self, feed: MarketFeed, session: Session) -> None:
         """Read closes of the previous session; what is missing is asked for again, ever more rarely."""
         closes: dict[str, float] = {}
-        for ticker in self._with_close:
-            wanted = self._settings.data.rv_sessions + 1 if ticker == self._anchor else 1
-            bars = [bar for bar in feed.daily_history(ticker, wanted) if price(bar.close) is not None]
+        wanted = self._settings.data.rv_sessions + 1
+        for ticker, found in feed.daily_history(self._with_close, wanted).items():
+            bars = [bar for bar in found if price(bar.close) is not None]
             if not bars or _day_of(bars[-1]) != session.previous:
                 continue
             closes[ticker] = bars[-1].close
-            if wanted > 1:
+            if ticker == self._anchor:
                 self._rv20 = _realised_volatility([bar.close for bar in bars], wanted)
         self._prior_close = closes
         self._daily_due = None

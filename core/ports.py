@@ -103,8 +103,8 @@ class MarketFeed(Protocol):
 
     def minute_history(self, symbol: str, since: datetime) -> Sequence[RawBar]: ...
 
-    def daily_history(self, symbol: str, sessions: int) -> Sequence[RawBar]:
-        """Return at most that many daily bars that ended before today's open, oldest first."""
+    def daily_history(self, symbols: Sequence[str], sessions: int) -> Mapping[str, Sequence[RawBar]]:
+        """Return at most that many daily bars of each that ended before today's open, oldest first."""
 
 
 class OrderType(StrEnum):

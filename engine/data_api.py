@@ -16,6 +16,7 @@ from engine.market_bars import QuoteBar, TradeBar
 from engine.option_security import Option
 from engine.securities import Equity, Index, Security
 from engine.selection import ChainUniverse
+from engine.slice_bars import TradeBars
 from engine.symbols import Symbol, SymbolError, index_of_option_root, is_index_option_root
 from engine.universe import OptionUniverse, filter_of
 
@@ -259,12 +260,19 @@ class HistoryRequest:
         rest = list(arguments)
         if symbols is None:
             symbols = rest.pop(0)
-        many = [symbols] if isinstance(symbols, Symbol | str | Security) else list(symbols)
+        is_one = isinstance(symbols, Symbol | str | Security)
+        many = [symbols] if is_one else list(symbols)
         found = [self._one(self._symbol(each), rest, dict(keywords)) for each in many]
         if self._kind is None:
             return _frame(found)
-        bars = [bar for each in found for bar in self._bars(each)]
-        return bars if len(many) == 1 else sorted(bars, key=lambda bar: bar.end_time)
+        if is_one:
+            return self._bars(found[0])
+        # Of several symbols LEAN gives one dictionary for each time at which any of them has a bar.
+        slices: dict[datetime, dict[Symbol, TradeBar]] = {}
+        for each in found:
+            for end, bar in zip(each.end_time, self._bars(each), strict=True):
+                slices.setdefault(end, {})[each.symbol] = bar
+        return [_bars_of_one_time(slices[end]) for end in sorted(slices)]
 
     def _symbol(self, each: Symbol | str | Security) -> Symbol:
         if isinstance(each, Security):
@@ -325,6 +333,12 @@ class HistoryRequest:
             period = end - start
             bars.append(TradeBar(local, found.symbol, row[0], row[1], row[2], row[3], row[4], period, repeated))
         return bars
+
+
+def _bars_of_one_time(bars: dict[Symbol, TradeBar]) -> TradeBars:
+    found = TradeBars()
+    found._all = bars
+    return found
 
 
 def _frame(found: Iterable[HistoryBars]) -> pd.DataFrame:

@@ -110,7 +110,10 @@ class Market:
         ends = [since + number * _MINUTE for number in range(1, minutes)]
         return [self._bar(symbol, end) for end in ends if self.speaks(symbol, end)]
 
-    def daily_history(self, symbol: str, sessions: int) -> Sequence[RawBar]:
+    def daily_history(self, symbols: Sequence[str], sessions: int) -> Mapping[str, Sequence[RawBar]]:
+        return {symbol: self._daily(symbol, sessions) for symbol in symbols}
+
+    def _daily(self, symbol: str, sessions: int) -> Sequence[RawBar]:
         day, bars = self.now.date(), []
         for number in range(sessions):
             day = CLOCK.previous_session(day).day

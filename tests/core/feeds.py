@@ -100,9 +100,9 @@ class StubFeed:
         self.asked.append(f"minutes {symbol}")
         return [bar for bar in self.minutes if since < bar.end <= self.time]
 
-    def daily_history(self, symbol: str, sessions: int) -> Sequence[RawBar]:
-        self.asked.append(f"daily {symbol}")
-        return list(self.daily.get(symbol, ()))[-sessions:]
+    def daily_history(self, symbols: Sequence[str], sessions: int) -> Mapping[str, Sequence[RawBar]]:
+        self.asked.append(f"daily {' '.join(symbols)}")
+        return {symbol: list(self.daily.get(symbol, ()))[-sessions:] for symbol in symbols}
 
 
 def live(feed: StubFeed, until: datetime, step: Callable[[], object]) -> None:

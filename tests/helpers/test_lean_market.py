@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pytest
 from core.ports import RawChain
 from core.vocabulary import Instrument
 from tests.risk.builders import put
-from tests.world import CALL, FRIDAY, PUT, SPOT, STRIKES, World, contract, minute
+from tests.world import CALL, FRIDAY, PUT, SPOT, STRIKES, THURSDAY, World, contract, minute
 
 if TYPE_CHECKING:
     from helpers.lean_market import LeanMarket
@@ -83,3 +84,13 @@ def test_a_contract_read_out_of_its_text_is_what_lean_says_of_it(market: LeanMar
 
 def test_the_universe_is_counted_by_expiry(market: LeanMarket) -> None:
     assert market.listed("SPXW") == {FRIDAY: 2 * len(STRIKES)}
+
+
+def test_daily_bars_of_several_are_those_of_each(market: LeanMarket) -> None:
+    both = market.daily_history(("SPY", "VIX", "unheard of"), 21)
+    assert set(both) == {"SPY", "VIX"}
+    for ticker, bars in both.items():
+        assert bars == market.daily_history((ticker,), 21)[ticker]
+        assert len(bars) == 21
+        assert bars[-1].end.date() == THURSDAY
+    assert [bar.end for bar in both["VIX"]] == [bar.end + timedelta(minutes=15) for bar in both["SPY"]]

@@ -143,7 +143,7 @@ class Tape:
                 if self.speaks(symbol, at):
                     return self.prices(symbol, at)[3]
                 at -= MINUTE
-        return self.daily_history(symbol, 1)[-1].close
+        return self._daily(symbol, 1)[-1].close
 
     def rises(self, day: date, symbol: str, horizon: int) -> list[bool]:
         """Return for every minute whether the price is higher so many minutes later, or at the close."""
@@ -196,7 +196,10 @@ class Tape:
         ends = (since + number * MINUTE for number in range(1, minutes + 1))
         return [self._bar(symbol, end) for end in ends if end < self.now and self.speaks(symbol, end)]
 
-    def daily_history(self, symbol: str, sessions: int) -> Sequence[RawBar]:
+    def daily_history(self, symbols: Sequence[str], sessions: int) -> Mapping[str, Sequence[RawBar]]:
+        return {symbol: self._daily(symbol, sessions) for symbol in symbols}
+
+    def _daily(self, symbol: str, sessions: int) -> Sequence[RawBar]:
         day, bars = self.now.date(), []
         for number in range(sessions):
             day = CLOCK.previous_session(day).day
