@@ -64,7 +64,7 @@ class MarginUsage:
         return self.worst(C_SHOCKS)
 
     def worst(self, shocks: tuple[str, ...]) -> float:
-        return max(0.0, *(self.loss_by_shock.get(name, 0.0) for name in shocks))
+        return max(0.0, *[self.loss_by_shock.get(name, 0.0) for name in shocks])
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ def own_margin(
     shares = _shares(holdings, prices)
     if shares is None:
         return None
+    if all(instrument.right is None for instrument, _ in holdings):
+        return OwnMargin(shares)
     calls, naked_calls = _pair([held for held in holdings if held[0].right is Right.CALL], Right.CALL)
     puts, naked_puts = _pair([held for held in holdings if held[0].right is Right.PUT], Right.PUT)
     sides = [_naked_side(naked, settings, prices) for naked in (naked_calls, naked_puts)]
@@ -69,9 +71,7 @@ def own_margin(
         naked, covered = call_side.requirement + put_side.premium, calls
     else:
         naked, covered = put_side.requirement + call_side.premium, puts
-    options = any(instrument.kind is Kind.OPTION for instrument, _ in holdings)
-    debit = max(0.0, -net_cash_usd) if options else 0.0
-    return OwnMargin(shares + covered + naked + debit, naked)
+    return OwnMargin(shares + covered + naked + max(0.0, -net_cash_usd), naked)
 
 
 def has_naked(holdings: Sequence[tuple[Instrument, int]]) -> bool:
