@@ -11,6 +11,7 @@ from engine.corporate import FactorRow
 from engine.enums import DataNormalizationMode, Resolution
 from engine.errors import EngineUnsupported
 from engine.market_bars import QuoteBar, TradeBar
+from engine.securities import PropertiesView
 from engine.slice import Slice
 from tests.engine.desk import (
     FRIDAY,
@@ -50,6 +51,22 @@ def test_a_vanished_bid_stays_in_bid_price_while_the_bar_shows_none(market: Mark
 
     # Crossed: the bid of the minute before against the ask of now; the price is the ask (lean_lab surprise 2).
     assert desk.results == [(2.90, 0.05, 0.05, None, 0.0)]
+
+
+def test_the_tick_of_an_index_option_follows_its_price_also_in_properties_that_were_kept(market: Market) -> None:
+    put = WINGS[0]
+    market.source.set_quote(put, FRIDAY, minute("10:00"), 2.90, 3.00)
+    market.source.set_quote(put, FRIDAY, minute("10:01"), 3.00, 3.20)
+    kept: list[PropertiesView] = []
+
+    def look(desk: Desk) -> None:
+        kept.append(desk.securities[put].symbol_properties)
+        desk.keep([one.minimum_price_variation for one in kept])
+        assert (kept[-1].contract_multiplier, kept[-1].quote_currency, kept[-1].lot_size) == (100.0, "USD", 1.0)
+
+    desk = trade(market, with_chain=True, at={"09:00": look, "10:00": look, "10:01": look})
+
+    assert desk.results == [[0.05], [0.05, 0.05], [0.10, 0.10, 0.10]]
 
 
 def test_a_sale_without_a_bid_fills_at_the_cached_price_which_is_the_ask(market: Market) -> None:
