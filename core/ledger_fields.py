@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 from core.eastern import utc_text
 
 _LIMIT: Final = 2**63 - 1
+_LEAST: Final = -_LIMIT
 
 Write = Callable[[Any], str]
 
@@ -64,7 +65,7 @@ def _refuse(value: object) -> NoReturn:
 
 
 def _int(value: Any) -> str:
-    if type(value) is not int or not -_LIMIT <= value <= _LIMIT:
+    if type(value) is not int or not _LEAST <= value <= _LIMIT:
         _refuse(value)
     return str(value)
 
@@ -82,7 +83,7 @@ def _positive(value: Any) -> str:
 
 
 def _nonzero(value: Any) -> str:
-    if type(value) is not int or value == 0 or not -_LIMIT <= value <= _LIMIT:
+    if type(value) is not int or value == 0 or not _LEAST <= value <= _LIMIT:
         _refuse(value)
     return str(value)
 
