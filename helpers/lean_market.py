@@ -55,6 +55,7 @@ class LeanMarket:
     def __init__(self, algorithm: QCAlgorithm) -> None:
         self._algorithm = algorithm
         self._symbols: dict[str, Symbol] = {}
+        self._shares: set[str] = set()
         self._indices: set[str] = set()
         # By text everywhere: a dictionary of LEAN's symbols compares them through .NET, 6 us for each look-up.
         self._instruments: dict[str, Instrument] = {}
@@ -73,6 +74,7 @@ class LeanMarket:
 
     def add_share(self, ticker: str, symbol: Symbol) -> None:
         self._symbols[ticker] = symbol
+        self._shares.add(ticker)
         self._instruments[ticker] = Instrument(ticker, ticker, tick=_CENT)
 
     def add_index(self, ticker: str, symbol: Symbol) -> None:
@@ -203,7 +205,8 @@ class LeanMarket:
         for text in symbols:
             lean = self._symbols.get(text)
             bar = None if lean is None else _entry(bars, lean)
-            if bar is None or bar.is_fill_forward:
+            # Of contracts that the broker holds LEAN makes subscriptions of its own, which fill forward.
+            if bar is None or (text not in self._shares and bar.is_fill_forward):
                 continue
             bid, ask = bar.bid, bar.ask
             found[text] = RawQuote(
