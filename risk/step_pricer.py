@@ -172,9 +172,9 @@ def _fresh_mids(snapshot: MarketSnapshot, members: Sequence[Instrument]) -> tupl
     mids, others, quotes = dict[str, float](), list[Instrument](), snapshot.quotes
     for member in members:
         quote = quotes.get(member.symbol)
-        if quote is not None and quote.is_good and quote.age_s == 0.0:
-            assert quote.mid is not None
-            mids[member.symbol] = quote.mid
-        else:
+        mid = quote.mid if quote is not None and quote.is_good and quote.age_s == 0.0 else None
+        if mid is None:
             others.append(member)
+        else:
+            mids[member.symbol] = mid
     return mids, others
