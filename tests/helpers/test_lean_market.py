@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -94,3 +94,15 @@ def test_daily_bars_of_several_are_those_of_each(market: LeanMarket) -> None:
         assert len(bars) == 21
         assert bars[-1].end.date() == THURSDAY
     assert [bar.end for bar in both["VIX"]] == [bar.end + timedelta(minutes=15) for bar in both["SPY"]]
+
+
+class Renamed(str):
+    """SPY as LEAN names it after a change of its ticker: the same share, another value."""
+
+    value = "SPYX"
+    security_type = None
+
+
+def test_a_share_stays_itself_under_another_ticker(market: LeanMarket) -> None:
+    renamed: Any = Renamed("SPY")
+    assert market.instrument(renamed).symbol == "SPY"
