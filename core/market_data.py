@@ -23,7 +23,8 @@ from core.quote_judge import ChainSpreads, QuoteJudge, SpreadHistory, price
 from core.session import OpeningPriceKeeper, SessionClock
 from core.settings import Settings
 from core.vocabulary import Instrument, Right, Structure
-from helpers.pricing import black_price_of, discount_factor, implied_volatility_of, settlement_time, years_to
+from helpers.black76 import black_price_of, implied_volatility_of
+from helpers.pricing import discount_factor, settlement_time, years_to
 
 VIX = "VIX"
 _SESSIONS_PER_YEAR = 252

@@ -14,7 +14,8 @@ from core.market import Bar, ChainLoader, MarketSnapshot
 from core.settings import GreeksSettings
 from core.values import value
 from core.vocabulary import Instrument, Right
-from helpers.pricing import PricedChain, PricedStrikes, black_delta_of, black_price_of, price_chain, price_strikes
+from helpers.black76 import black_delta_of, black_price_of
+from helpers.pricing import PricedChain, PricedStrikes, price_chain, price_strikes
 
 
 @value

@@ -16,7 +16,8 @@ from core.ports import Account
 from core.session import SessionClock
 from core.settings import Settings
 from core.vocabulary import Instrument
-from helpers.pricing import black_price_of, discount_factor, years_to
+from helpers.black76 import black_price_of
+from helpers.pricing import discount_factor, years_to
 from tests.core.feeds import MINUTE, StubFeed, ramp, raw_bar, raw_chain, raw_quote
 from tests.risk.builders import call, condor, put, vix
 

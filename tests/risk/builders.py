@@ -44,7 +44,8 @@ from core.vocabulary import (
     UnitRisk,
     to_u6,
 )
-from helpers.pricing import black_price, discount_factor, settlement_time, years_to
+from helpers.black76 import black_price
+from helpers.pricing import discount_factor, settlement_time, years_to
 
 FRIDAY = date(2025, 9, 12)
 STRATEGY = "friday_0dte"
