@@ -6,18 +6,19 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.market import MarketSnapshot
+from core.market import EquityMark, MarketSnapshot
 from core.settings import Settings
 from core.vocabulary import Instrument, Structure, StructureName
 from risk.book_stress import BookStress, floor_usd
 from risk.exposure import exposure_of
 from risk.step_pricer import StepPricer
-from risk.stress import StressTester
+from risk.stress import Losses, StressTester
 from risk.unit_risk import C_SHOCKS, T_SHOCKS, delta_usd
 from tests.risk.builders import (
     FRIDAY,
@@ -32,6 +33,7 @@ from tests.risk.builders import (
     naked_put,
     put,
     put_spread,
+    quote,
     shares,
     snapshot,
     vix,
@@ -221,8 +223,7 @@ def test_fp52_what_the_books_say_of_a_trade_is_read_anew_after_a_fill_and_on_ano
     prices = {put(5_300).symbol: 4.0, put(5_290).symbol: 2.0}
     now = snapshot(at(11), chains=[chain(at(11), low=4_000, high=6_700)], marks=prices)
     assert [(one.used_usd, one.reserved_usd) for one in reader.trades(now, keeper.books)] == [(0.0, 2_000.0)]
-    # Quotes that are completed later in a step change nothing that was priced in it.
-    assert reader.trades(dataclasses.replace(now, quotes={}), keeper.books) is reader.trades(now, keeper.books)
+    assert reader.trades(now, keeper.books) is reader.trades(now, keeper.books)
     keeper.fill(trade, prices, units=1)
     keeper.state(trade.id, trade.state.ENTERING, at(10, 32))
     assert [(one.used_usd, one.reserved_usd) for one in reader.trades(now, keeper.books)] == [(1_000.0, 1_000.0)]
@@ -248,6 +249,34 @@ def test_fp52_what_the_books_say_of_a_trade_is_read_anew_after_a_fill_and_on_ano
         assert seen[moment] == book_stress().trades(now, keeper.books)[0]
     assert seen[eve].losses.worst(C_SHOCKS) != 0.0
     assert seen[day].losses.worst(C_SHOCKS) == 0.0
+
+
+class Counted(StressTester):
+    """Counts how often a trade is revalued."""
+
+    count = 0
+
+    def losses_of(self, *values: Any, **options: Any) -> Losses:
+        self.count += 1
+        return super().losses_of(*values, **options)
+
+
+def test_a_second_reading_of_a_minute_revalues_nothing() -> None:
+    """Its quotes may have been completed in between; a new mark, another VIX or another minute are another reading."""
+    keeper, pricer = BookKeeper(), StepPricer(SETTINGS.greeks)
+    keeper.hold(condor())
+    tester = Counted(SETTINGS.stress, pricer)
+    reader, now = BookStress(SETTINGS.margin, tester, pricer), marked(condor(), 2.5)
+    for _ in range(2):
+        reader.trades(now, keeper.books)
+        reader.trades(dataclasses.replace(now, quotes={"QQQ": quote(1.0, 1.1)}), keeper.books)
+    assert tester.count == 1
+    others = ({"equity": EquityMark(1.0)}, {"vix": vix(31.0)}, {"time": at(11, 1)}, {"bars": {"SPX": bar(at(11), 1.0)}})
+    for other in others:
+        before = tester.count
+        reader.trades(dataclasses.replace(now, **other), keeper.books)  # type: ignore[arg-type]
+        reader.trades(now, keeper.books)
+        assert tester.count == before + 2
 
 
 def test_an_unbalanced_trade_counts_with_its_longest_leg() -> None:
