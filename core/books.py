@@ -8,7 +8,7 @@ not the sum of its fills) is refused before anything changes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Reversible
 from dataclasses import replace
 from datetime import date, datetime
 from types import MappingProxyType
@@ -71,7 +71,7 @@ class Books:
     # ----------------------------------------------------------------------------------------------------------- trades
 
     @property
-    def trades(self) -> Iterable[Trade]:
+    def trades(self) -> Reversible[Trade]:
         """All trades ever planned, in the order of their plans."""
         return self._trades.values()
 

@@ -412,13 +412,23 @@ class StrategyCoordinator:
         return None if refusal is None else refusal.at(Gate.LIFECYCLE)
 
     def _spacing_left(self, now: datetime) -> int:
-        # A process that took over knows of the openings before it from the books.
-        planned = (trade.planned for trade in self._parts.books.trades if trade.structure.expiries)
-        last = self._last_open or max(planned, default=None)
+        spacing_min = self._parts.settings.orders.entry_spacing_min
+        last = self._last_open or self._planned_since(now - timedelta(minutes=spacing_min))
         if last is None:
             return 0
         passed = (now - last).total_seconds() / 60
-        return max(0, round(self._parts.settings.orders.entry_spacing_min - passed))
+        return max(0, round(spacing_min - passed))
+
+    def _planned_since(self, moment: datetime) -> datetime | None:
+        """Return when the last option trade after a moment was planned: a process that took over knows of the openings
+        before it from the books.
+        """
+        for trade in reversed(self._parts.books.trades):
+            if trade.planned <= moment:
+                break
+            if trade.structure.expiries:
+                return trade.planned
+        return None
 
     def _session_gate(self, snapshot: MarketSnapshot) -> Verdict | None:
         if snapshot.phase is SessionPhase.REGULAR:

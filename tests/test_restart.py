@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from tests.paper_run import (
     assert_opened_once,
     assert_states_legal,
 )
-from tests.world import FRIDAY
+from tests.world import FRIDAY, World
 
 SATURDAY, MONDAY = 6, 8
 TELLING = (1, 5, 6, 9, 13, 14, 17, 22, 26, 31, 34)
@@ -325,3 +325,26 @@ def test_a_paper_run_begins_with_the_session_that_its_first_process_still_sees_a
     run.start(at("16:30")).finish()
     headers = [(record["start"], record["end"]) for record in run.records("RUN_STARTED")]
     assert headers == [(began, "9999-12-31")] * 2
+
+
+def test_a_process_that_takes_over_keeps_the_distance_to_the_opening_before_it(tmp_path: Path) -> None:
+    def process(start: str) -> World:
+        return World(
+            prepare=lambda world: world.condor(mid=2.70, half=0.40),  # nobody ever takes an offer
+            parameters={"run.mode": "PAPER", "orders.entry_spacing_min": "30"},
+            store=tmp_path / "store",
+            job={
+                "mode": "paper",
+                "start": FRIDAY,
+                "end": FRIDAY + timedelta(days=1),
+                "start_time": time.fromisoformat(start),
+                "broker_file": tmp_path / "broker.json",
+                "cash_usd": 100_000.0,
+            },
+        )
+
+    process("08:50").run("10:36")  # its ladder began at 10:30 and has ended
+    world = process("10:40").run("11:00")
+    spaced = [at for at, reason in world.refusals() if reason == "ENTRY_SPACING"]
+    assert spaced[-1] == "10:59"
+    assert [at for at, _limit in world.limits("OPEN")] == [*(f"10:3{minute}" for minute in range(4)), "11:00"]
