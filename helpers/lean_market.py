@@ -205,8 +205,8 @@ class LeanMarket:
         for text in symbols:
             lean = self._symbols.get(text)
             bar = None if lean is None else _entry(bars, lean)
-            # Of contracts that the broker holds LEAN makes subscriptions of its own, which fill forward.
-            if bar is None or (text not in self._shares and bar.is_fill_forward):
+            # Live, LEAN subscribes what the broker holds, and fills it forward; all others are main.py's own.
+            if bar is None or (self._is_live and text not in self._shares and bar.is_fill_forward):
                 continue
             bid, ask = bar.bid, bar.ask
             found[text] = RawQuote(
