@@ -1,8 +1,9 @@
 """`bench lean`: what main.py costs on LEAN beside an algorithm that does nothing, and the embedded engine beside LEAN.
 
 Both algorithms subscribe to the same data and run alternately, so that a slow hour of the machine hits both.  Of each
-session the quickest repetition counts; the first sessions are left out, in which .NET still compiles.  Where main.py's
-time goes is found by one more run of it, with every part timed: that takes time, so that no ratio is made of that run.
+session the quickest repetition counts; the first sessions are left out, in which .NET still compiles, and the first one
+with a trade.  Where main.py's time goes is found by one more run of it, with every part timed: that takes time, so that
+no ratio is made of that run.
 """
 
 from __future__ import annotations
@@ -129,10 +130,10 @@ def _quickest(runs: Sequence[LeanRun]) -> LeanRun:
 
 
 def _days(ours: Sequence[LeanRun]) -> tuple[list[date], list[date]]:
-    """Return the compared sessions without and with a fill."""
+    """Return the compared sessions without and with a fill; the first order ever is compiled in its session."""
     days = sorted(ours[0].sessions)[WARMING_UP:]
-    traded = ours[0].traded
-    return [day for day in days if day not in traded], [day for day in days if day in traded]
+    traded = sorted(ours[0].traded)
+    return [day for day in days if day not in traded], [day for day in days if day in traded[1:]]
 
 
 def _overhead(name: str, idle: Sequence[LeanRun], ours: Sequence[LeanRun], days: Sequence[date]) -> list[Figure]:
