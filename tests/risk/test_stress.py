@@ -274,7 +274,7 @@ def test_a_second_reading_of_a_minute_revalues_nothing() -> None:
     others = ({"equity": EquityMark(1.0)}, {"vix": vix(31.0)}, {"time": at(11, 1)}, {"bars": {"SPX": bar(at(11), 1.0)}})
     for other in others:
         before = tester.count
-        reader.trades(dataclasses.replace(now, **other), keeper.books)  # type: ignore[arg-type]
+        reader.trades(dataclasses.replace(now, **other), keeper.books)
         reader.trades(now, keeper.books)
         assert tester.count == before + 2
 
