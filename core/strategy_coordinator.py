@@ -86,7 +86,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class _Today:
-    """What a strategy says of a session, asked at its beginning: it follows from the session alone.
+    """What a strategy says of a session, asked in its first step: it follows from the session alone.
 
     window None: it does not enter today; chain: the one that it must see in every minute.
     """
@@ -191,7 +191,7 @@ class StrategyCoordinator:
         # 1 fold
         self._fold(now)
         # 2 reconcile
-        snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(now), now)
+        snapshot = parts.market_data.observe(parts.feed, self._watched(), self._followed(session, now), now)
         parts.settlement.observe(session.day, snapshot.settlement_price, snapshot.past_settlement_price)
         account = parts.broker.account()
         working = parts.gateway.working_children()
@@ -237,8 +237,7 @@ class StrategyCoordinator:
         parts = self._parts
         session = parts.clock.session(now.date())
         assert session is not None, "a step is asked for only inside a session"
-        self._session = session
-        self._today = tuple(_today(strategy, session) for strategy in self._strategies)
+        self._session, self._today = session, ()
         parts.gateway.open_session()
         if changed := parts.initializer.session_opened(now):
             self._note_components(changed, now)
@@ -270,8 +269,12 @@ class StrategyCoordinator:
             return self._always
         return sorted([*self._always, *map(parts.books.instrument, others)], key=_symbol)
 
-    def _followed(self, now: datetime) -> Sequence[tuple[str, date]]:
+    def _followed(self, session: Session, now: datetime) -> Sequence[tuple[str, date]]:
         """Chains that must be seen in every minute: those of strategies that may still enter today."""
+        if not self._today:
+            # Not while the session is opened: a strategy that fails here fails this step, and neither the session's
+            # opening nor the reduced step that follows.
+            self._today = tuple(_today(strategy, session) for strategy in self._strategies)
         wanted: dict[tuple[str, date], None] = {}
         for today in self._today:
             if today.window is None or today.chain is None or now > today.window.end:

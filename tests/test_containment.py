@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 
+from core.market import Session
 from core.reconciliation import Reconciler
+from core.strategy import EntryWindow
 from core.trade_machine import TradeState
 from risk.circuit_breaker import CircuitBreaker
 from risk.margin_manager import MarginManager
@@ -54,6 +56,34 @@ def test_fp08_a_strategy_that_raises_opens_nothing_and_is_locked_after_three_fau
     faults = [record for record in world.records("ALERT") if record["code"] == "FAULT"]
     assert len(faults) == 3
     assert "a planted fault" in faults[0]["text"]
+
+
+def test_a_session_opens_and_trades_although_the_first_question_to_a_strategy_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, asked = Friday0dte.window, list[date]()
+
+    def fails_once(self: Friday0dte, session: Session) -> EntryWindow | None:
+        asked.append(session.day)
+        if len(asked) == 1:
+            broken()
+        return window(self, session)
+
+    monkeypatch.setattr(Friday0dte, "window", fails_once)
+    world = paper(tmp_path).run("10:40")
+    assert [record["date"] for record in world.records("SESSION_OPENED")] == [FRIDAY.isoformat()]
+    assert len(world.records("ALERT")) == 1
+    assert world.trade.legs
+
+
+def test_a_strategy_that_fails_in_every_question_keeps_the_account_reducing_in_an_open_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Friday0dte, "window", broken)
+    world = paper(tmp_path).run("10:40")
+    assert len(world.records("SESSION_OPENED")) == 1
+    assert world.records("TRADING_STATE")[-1]["to"] == "REDUCING"
+    assert world.limits("OPEN") == []
 
 
 def test_fp08_a_strategy_that_raises_while_it_holds_is_left_by_its_stored_exit_plan(
