@@ -145,19 +145,21 @@ class LeanMarket:
 
     def securities_changed(self, changes: SecurityChanges) -> None:
         """Follow the daily universe: LEAN says nothing when the prior day's file is missing."""
-        self._ladders.clear()
-        self._counts.clear()
+        every = {root: dict(listed) for root, listed in self._listed.items()}
         for security in changes.added_securities:
             symbol = security.symbol
             text = str(symbol.value)
-            listed = self._listed.get(_root(text))
+            listed = every.get(_root(text))
             if listed is not None:
                 listed[text] = symbol
         for security in changes.removed_securities:
             text = str(security.symbol.value)
-            listed = self._listed.get(_root(text))
+            listed = every.get(_root(text))
             if listed is not None:
                 listed.pop(text, None)
+        # Live, a step may be reading on another thread: it goes on with what was, and what it makes of that is kept in
+        # dictionaries that nobody looks at any more.
+        self._listed, self._ladders, self._counts = every, {}, {}
 
     # ----------------------------------------------------------------------------------------------------- one minute
 
@@ -295,7 +297,8 @@ class LeanMarket:
 
     def _ladder(self, root: str, expiry: date) -> _Ladder:
         """Return the listed contracts of an expiry by strike; made anew after every change of the universe."""
-        known = self._ladders.get((root, expiry))
+        ladders = self._ladders
+        known = ladders.get((root, expiry))
         if known is None:
             instruments: list[Instrument] = []
             symbols: list[Symbol] = []
@@ -309,14 +312,15 @@ class LeanMarket:
                     by_strike.setdefault(instrument.strike, []).append((instrument, symbol))
             strikes = sorted(by_strike)
             known = _Ladder(tuple(instruments), symbols, strikes, [by_strike[strike] for strike in strikes])
-            self._ladders[root, expiry] = known
+            ladders[root, expiry] = known
         return known
 
     def listed(self, root: str) -> Mapping[date, int]:
-        counts = self._counts.get(root)
+        known = self._counts
+        counts = known.get(root)
         if counts is None:
             days = Counter(map(_day, self._listed[root]))
-            counts = self._counts[root] = {_date(day): count for day, count in days.items()}
+            counts = known[root] = {_date(day): count for day, count in days.items()}
         today = self.time.date()
         return {expiry: count for expiry, count in counts.items() if expiry >= today}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from math import inf
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,6 +86,27 @@ def test_a_contract_read_out_of_its_text_is_what_lean_says_of_it(market: LeanMar
 
 def test_the_universe_is_counted_by_expiry(market: LeanMarket) -> None:
     assert market.listed("SPXW") == {FRIDAY: 2 * len(STRIKES)}
+
+
+def test_a_step_that_reads_while_the_universe_changes_keeps_nothing_of_it(market: LeanMarket) -> None:
+    """Live, a pulse's step may run on one thread while the thread of the data brings new contracts."""
+    fresh = type(market)(market._algorithm)
+    fresh.add_chain("SPXW", "SPX", market._canonical["SPXW"])
+    assert market._slice is not None
+    fresh.absorb(market._slice)
+
+    def added() -> Iterator[Any]:
+        for strike in STRIKES:
+            fresh.listed("SPXW")
+            fresh.strikes("SPXW", FRIDAY, strike, 4, ())
+            yield SimpleNamespace(symbol=contract(strike, CALL))
+
+    changes: Any = SimpleNamespace(added_securities=added(), removed_securities=())
+    fresh.securities_changed(changes)
+    assert fresh.listed("SPXW") == {FRIDAY: len(STRIKES)}
+    narrow = fresh.strikes("SPXW", FRIDAY, SPOT, 1, ())
+    assert narrow is not None
+    assert narrow.unread == (SPOT - 10, SPOT + 5)
 
 
 def test_daily_bars_of_several_are_those_of_each(market: LeanMarket) -> None:
