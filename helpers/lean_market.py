@@ -281,11 +281,14 @@ class LeanMarket:
         also = tuple(also)
         if ladder.chosen[:3] != (low, high, also):
             wanted = {pair[0].symbol: pair for pairs in ladder.contracts[low:high] for pair in pairs}
+            chosen_for = low
             for instrument in also:
                 known = self._symbols.get(instrument.symbol)
-                if known is not None and instrument.expiry == expiry:
+                if known is None:
+                    chosen_for = -1  # by the next time it may be known
+                elif instrument.expiry == expiry:
                     wanted.setdefault(instrument.symbol, (instrument, known))
-            ladder.chosen = (low, high, also, list(wanted.values()))
+            ladder.chosen = (chosen_for, high, also, list(wanted.values()))
         contracts = chain.contracts
         rows: list[tuple[Instrument, float, float]] = []
         for instrument, symbol in ladder.chosen[3]:

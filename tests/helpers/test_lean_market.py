@@ -88,12 +88,31 @@ def test_the_universe_is_counted_by_expiry(market: LeanMarket) -> None:
     assert market.listed("SPXW") == {FRIDAY: 2 * len(STRIKES)}
 
 
-def test_a_step_that_reads_while_the_universe_changes_keeps_nothing_of_it(market: LeanMarket) -> None:
-    """Live, a pulse's step may run on one thread while the thread of the data brings new contracts."""
+def without_contracts(market: LeanMarket) -> LeanMarket:
+    """Return a feed of the same minute to which nothing was listed yet."""
     fresh = type(market)(market._algorithm)
     fresh.add_chain("SPXW", "SPX", market._canonical["SPXW"])
     assert market._slice is not None
     fresh.absorb(market._slice)
+    return fresh
+
+
+def test_a_further_contract_has_its_row_as_soon_as_it_is_known(market: LeanMarket) -> None:
+    fresh = without_contracts(market)
+    symbol: Any = contract(SPOT + 50, CALL)
+    listed: Any = SimpleNamespace(added_securities=[SimpleNamespace(symbol=contract(SPOT, PUT))], removed_securities=())
+    fresh.securities_changed(listed)
+    held = market.instrument(symbol)
+    for known in (False, True):
+        narrow = fresh.strikes("SPXW", FRIDAY, SPOT, 4, (held,))
+        assert narrow is not None
+        assert (held in [row[0] for row in narrow.rows]) is known
+        fresh.instrument(symbol)  # the broker names it
+
+
+def test_a_step_that_reads_while_the_universe_changes_keeps_nothing_of_it(market: LeanMarket) -> None:
+    """Live, a pulse's step may run on one thread while the thread of the data brings new contracts."""
+    fresh = without_contracts(market)
 
     def added() -> Iterator[Any]:
         for strike in STRIKES:
