@@ -294,6 +294,3 @@ class MarketSnapshot:
     @property
     def equity_usd(self) -> float | None:
         return None if self.equity is None else self.equity.usd
-
-    def minutes_to_close(self) -> float:
-        return (self.session.close - self.time).total_seconds() / 60

@@ -184,11 +184,6 @@ class PrincipleMonitor:
     def halted_by(self) -> tuple[Principle, ...]:
         return tuple(sorted(self._halted_by))
 
-    @property
-    def open_breaches(self) -> tuple[str, ...]:
-        """Breaches that hold now, for the page: `P2 sides`."""
-        return tuple(f"{principle} {key}" for principle, key in sorted(self._open))
-
     def is_over(self, session: Session, now: datetime) -> bool:
         """Whether everything must be gone: from some time after the close to the next open."""
         if session.open <= now < session.close:
