@@ -41,7 +41,8 @@ class FamilyFold:
         self._opens_filled: dict[str, datetime] = {}
         self._sent_in: Counter[datetime] = Counter()
         self._filled_in: Counter[datetime] = Counter()
-        self._newest_sent = self._newest_filled = datetime.min
+        self.last_opening = datetime.min
+        """The newest bar in which an opening was sent or first filled."""
         self._held_since: datetime | None = None
         self._closed_at: datetime | None = None
         self._last_close_fold: datetime | None = None
@@ -133,11 +134,11 @@ class FamilyFold:
 
     def opens_sent_in(self, now: datetime) -> int:
         """Return the openings sent in the bar of this moment."""
-        return 0 if now > self._newest_sent else self._sent_in.get(bar_of(now), 0)
+        return 0 if now > self.last_opening else self._sent_in.get(bar_of(now), 0)
 
     def opens_filled_in(self, now: datetime) -> int:
         """Return the openings whose first fill was in the bar of this moment."""
-        return 0 if now > self._newest_filled else self._filled_in.get(bar_of(now), 0)
+        return 0 if now > self.last_opening else self._filled_in.get(bar_of(now), 0)
 
     def closed_in(self, now: datetime) -> bool:
         """Whether a sale was folded in the step of now."""
@@ -230,7 +231,7 @@ class FamilyFold:
         if purpose.adds_risk and intent not in self._opens_sent:
             bar = self._opens_sent[intent] = bar_of(time)
             self._sent_in[bar] += 1
-            self._newest_sent = max(self._newest_sent, bar)
+            self.last_opening = max(self.last_opening, bar)
 
     def _breach(self, fields: Mapping[str, Any], _time: datetime) -> None:
         self._breaches[fields["principle"]] += 1
@@ -249,7 +250,7 @@ class FamilyFold:
             if intent not in self._opens_filled:
                 bar = self._opens_filled[intent] = bar_of(at)
                 self._filled_in[bar] += 1
-                self._newest_filled = max(self._newest_filled, bar)
+                self.last_opening = max(self.last_opening, bar)
             if after == qty:
                 self._held_since = at
                 self.scale = self._scales.get(intent, 1.0)

@@ -7,7 +7,6 @@ principles once more when it is final.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
 
 from core.books import Books
 from core.family import BOOK, SYMBOLS, Standing
@@ -44,7 +43,6 @@ from core.vocabulary import (
 from core.working_orders import OrderState, Parent, Style
 from helpers.brokerages import fee_reserve_usd, share_fee_bound_u6
 
-_NOTHING: Final[frozenset[str]] = frozenset()
 _NO_RISK = UnitRisk(RiskBasis.FAMILY, 0.0, 0.0)
 
 
@@ -75,6 +73,7 @@ class FamilyOrders:
         self._broker = broker
         self._gateway = gateway
         self._state = state
+        self._quiet: Standing | None = None
         gateway.guard(BOOK, self._judge_final)
 
     # ------------------------------------------------------------------------------------------------- what there is
@@ -98,20 +97,26 @@ class FamilyOrders:
         return tuple(map(_working, parents)) if parents else ()
 
     def standing(self, now: datetime, *, is_over: bool) -> Standing:
-        """Return what the principles look at."""
+        """Return what the principles look at; of a quiet minute the same object as of the last one, where it says the
+        same.
+        """
         fold, parents = self._fold, self.parents()
-        opening, at_work = _NOTHING, 0
-        if parents:
-            working = map(_working, parents)
-            opening = frozenset(item.symbol for item in working if item.is_opening and item.qty)
-            at_work = sum(parent.working is not None for parent in parents)
+        cash_u6, quantities = self._books.cash_u6, fold.shares()
+        if not parents and now > fold.last_opening:  # nothing works, and no opening is of this bar
+            quiet = self._quiet
+            if quiet is None or not (
+                quiet.quantities is quantities and quiet.cash_u6 == cash_u6 and quiet.is_over is is_over
+            ):
+                quiet = self._quiet = Standing(cash_u6, quantities, is_over=is_over)
+            return quiet
+        working = [_working(parent) for parent in parents]
         return Standing(
-            cash_u6=self._books.cash_u6,
-            quantities=fold.shares(),
-            opening=opening,
+            cash_u6,
+            quantities,
+            opening=frozenset(item.symbol for item in working if item.is_opening and item.qty),
             opens_sent=fold.opens_sent_in(now),
             opens_filled=fold.opens_filled_in(now),
-            working=at_work,
+            working=sum(parent.working is not None for parent in parents),
             is_over=is_over,
         )
 

@@ -172,6 +172,7 @@ class PrincipleMonitor:
     def __init__(self, settings: EtfRotationSettings) -> None:
         self._settings = settings
         self._open: set[tuple[Principle, str]] = set()
+        self._sound: Standing | None = None
         self._halted_by: dict[Principle, date] = {}
         self._resume_given = False
         self._utilisation = Utilisation()
@@ -192,10 +193,13 @@ class PrincipleMonitor:
 
     def check(self, standing: Standing, day: date) -> tuple[Note, ...]:
         """Judge now; returns the records of breaches that are new.  One that is gone may be told again."""
+        if standing is self._sound:
+            return ()  # it cannot change, and was found sound by the last look
         broken = breaches(standing, max_opens_per_bar=self._settings.max_opens_per_bar)
         if not broken:
-            self._open = set()
+            self._open, self._sound = set(), standing
             return ()
+        self._sound = None
         found = {(item.principle, item.key): item for item in broken}
         fresh = [item for key, item in found.items() if key not in self._open]
         self._open = set(found)

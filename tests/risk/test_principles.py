@@ -86,6 +86,12 @@ def test_a_breach_is_told_once_and_again_when_it_comes_back() -> None:
     assert [len(told(monitor.check(item, DAY))) for item in (short, short, standing(), short)] == [1, 0, 0, 1]
 
 
+def test_what_was_sound_is_looked_at_again_after_another_standing_was_broken() -> None:
+    monitor = PrincipleMonitor(EtfRotationSettings())
+    sound, short = standing(), standing(quantities={"TQQQ": -1})
+    assert [len(told(monitor.check(item, DAY))) for item in (sound, sound, short, sound, short)] == [0, 0, 1, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("principle", "changed"),
     [
