@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from AlgorithmImports import *
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.assembly import Assembly, assemble
+from core.eastern import to_utc
 from core.errors import SettingsError
 from core.family import SYMBOLS
+from core.session import SessionClock
 from core.settings import AccountType as PlanAccount, Brokerage as PlanBrokerage, Mode, Settings
 from helpers.lean_broker import LeanBroker
 from helpers.lean_market import LeanMarket
@@ -52,9 +55,14 @@ class BulkheadAlgorithm(QCAlgorithm):
         self._broker = LeanBroker(self, self._market, margin_repeats=self._is_live)
         if not self._is_live:
             self._assemble()
-        pulse = timedelta(seconds=5) if self.live_mode else timedelta(minutes=1)
+        # A backtest has pulses where a step may run, and none at night: LEAN takes as long for a pulse as for a price.
+        times = (
+            self.time_rules.every(timedelta(seconds=5))
+            if self.live_mode
+            else FuncTimeRule("minutes with a step", self._minutes_in_utc)
+        )
         # One handler only: LEAN runs the scheduled events of one minute in changing order.
-        self.schedule.on(self.date_rules.every_day(self._anchor), self.time_rules.every(pulse), self._on_pulse)
+        self.schedule.on(self.date_rules.every_day(self._anchor), times, self._on_pulse)
 
     def on_warmup_finished(self) -> None:
         # Cash, holdings and open orders of a live account are loaded after initialize: only now can be compared what an
@@ -105,6 +113,16 @@ class BulkheadAlgorithm(QCAlgorithm):
                 share.set_data_normalization_mode(DataNormalizationMode.RAW)
                 self._market.add_share(ticker, share.symbol)
 
+    def _minutes_in_utc(self, days: Iterable[datetime]) -> list[datetime]:
+        clock = SessionClock(self._plan.session)
+        end = self._plan.run.end + _SETTLING_SPAN
+        minutes: list[datetime] = []
+        for day in days:
+            if day.date() > end:  # LEAN's days go on until 2050
+                break
+            minutes.extend(map(to_utc, clock.minutes(day.date())))
+        return minutes
+
     # -------------------------------------------------------------------------------------------------- LEAN's events
 
     def on_data(self, data: Slice) -> None:
@@ -139,7 +157,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         if assembly is None or self.is_warming_up:
             return
         if not assembly.coordinator.is_due(now):
-            self._rests_until = assembly.coordinator.rests_until(now)  # LEAN's pulse goes on all night
+            self._rests_until = assembly.coordinator.rests_until(now)  # live, LEAN's pulse goes on all night
             return
         if now.date() > self._plan.run.end and self._plan.run.mode is Mode.BACKTEST:
             self.quit("The last session is settled.")
@@ -168,7 +186,7 @@ class BulkheadAlgorithm(QCAlgorithm):
                 assembly.coordinator.post(self._market.split(split))
 
     def on_securities_changed(self, changes: SecurityChanges) -> None:
-        self._market.securities_changed(changes)
+        self._market.universe_changed()  # what has changed is 480 contracts a day, which hardly anybody asks for
 
     def on_end_of_algorithm(self) -> None:
         assembly = self._assembly

@@ -70,6 +70,15 @@ class SessionClock:
         self._span = span
         return span[2]
 
+    def minutes(self, day: date) -> list[datetime]:
+        """Return the minutes of a day that have a step, in order; none where the exchange stays closed."""
+        session = self.session(day)
+        if session is None:
+            return []
+        first = session.after_open(-self._settings.pre_open_min)
+        last = session.close + timedelta(minutes=self._settings.after_close_min)
+        return [first + timedelta(minutes=passed) for passed in range((last - first) // timedelta(minutes=1) + 1)]
+
     def next_start(self, now: datetime) -> datetime:
         """Return the first moment from now on in which a step may run: now itself inside of a session's steps."""
         if self.phase(now) is not None:

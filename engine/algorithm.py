@@ -28,6 +28,7 @@ from engine.models.brokerage import DefaultBrokerageModel, brokerage_model
 from engine.orders import OrderEvent, OrderProperties
 from engine.securities import Security
 from engine.trading import TradingApi
+from engine.universe_manager import UniverseManager
 
 if TYPE_CHECKING:
     from engine.object_store import ObjectStore
@@ -394,6 +395,10 @@ class QCAlgorithm(TradingApi, DataApi):
     @property
     def time_rules(self) -> TimeRules:
         return self._embedded_engine.time_rules
+
+    @property
+    def universe_manager(self) -> UniverseManager:
+        return UniverseManager(self._embedded_engine.chains)
 
     @property
     def object_store(self) -> ObjectStore:

@@ -88,7 +88,8 @@ class Loop:
         self._universe.learn_new()
         first_day = self._warm_up.begin()
         start_utc = engine.clock.utc
-        engine.scheduler.start(start_utc)
+        if not self.call("Initialize", engine.scheduler.start, start_utc):  # an algorithm's own time rule may fail
+            return
         # LEAN samples the account at every midnight, as a scheduled event like any other.
         engine.schedule.on("Daily Sampling", engine.date_rules.every_day(), engine.time_rules.midnight, self.sample)
         if engine.is_warming_up:

@@ -58,6 +58,22 @@ class TimeRule:
         return self._times(dates)
 
 
+class FuncTimeRule(TimeRule):
+    """Moments that an algorithm's own function makes of midnights: a list, as naive UTC datetimes."""
+
+    def __init__(self, name: str, create_utc_event_times_function: Callable[[Moments], object]) -> None:
+        def times(dates: Dates) -> list[datetime]:
+            made = create_utc_event_times_function(datetime(day.year, day.month, day.day) for day in dates)
+            if isinstance(made, list):
+                return made
+            kind = type(made).__name__
+            raise TypeError(
+                f"FuncTimeRule({name!r}): {kind!r} value cannot be converted to IEnumerable. Return a list."
+            )
+
+        super().__init__(name, times)
+
+
 class ScheduledEvent:
     """One schedule; cancel it with `schedule.remove`."""
 

@@ -84,6 +84,14 @@ class ChainUniverse:
         return tuple(self._members)
 
     @property
+    def selected(self) -> list[Symbol] | None:
+        """Return the underlying and what the filter chose last, None before the first selection."""
+        if self._selected is None:
+            return None
+        underlying = self.canonical.underlying
+        return [*(() if underlying is None else (underlying,)), *self._selected]
+
+    @property
     def pending(self) -> tuple[Symbol, ...]:
         """Return the contracts that were reported as removed and wait for their position to close."""
         return tuple(self._pending)

@@ -84,7 +84,6 @@ class LeanMarket:
     def add_chain(self, root: str, underlying: str, canonical: Symbol) -> None:
         self._canonical[root] = canonical
         self._index_of_root[root] = underlying
-        self._listed[root] = {}
 
     def symbol(self, text: str) -> Symbol | None:
         """Return LEAN's symbol for the core's text of it, None when this run has never seen it."""
@@ -129,7 +128,7 @@ class LeanMarket:
                 strike=float(symbol.id.strike_price),
                 expiry=symbol.id.date.date(),
             )
-            if root in self._listed:
+            if root in self._canonical:
                 self._multipliers[root] = instrument.multiplier  # one for all contracts of a root
         else:
             renamed = self._share_of(symbol)
@@ -143,23 +142,26 @@ class LeanMarket:
         shares = (known for known in self._instruments.values() if known.right is None)
         return next((share for share in shares if self._symbols[share.symbol] == symbol), None)
 
-    def securities_changed(self, changes: SecurityChanges) -> None:
-        """Follow the daily universe: LEAN says nothing when the prior day's file is missing."""
-        every = {root: dict(listed) for root, listed in self._listed.items()}
-        for security in changes.added_securities:
-            symbol = security.symbol
-            text = str(symbol.value)
-            listed = every.get(_root(text))
-            if listed is not None:
-                listed[text] = symbol
-        for security in changes.removed_securities:
-            text = str(security.symbol.value)
-            listed = every.get(_root(text))
-            if listed is not None:
-                listed.pop(text, None)
+    def universe_changed(self) -> None:
+        """Forget what was listed: the universe is another one now."""
         # Live, a step may be reading on another thread: it goes on with what was, and what it makes of that is kept in
         # dictionaries that nobody looks at any more.
-        self._listed, self._ladders, self._counts = every, {}, {}
+        self._listed, self._ladders, self._counts = {}, {}, {}
+
+    def _universe(self, root: str) -> Mapping[str, Symbol]:
+        """Return the contracts of the last selection by text.
+
+        Read when they are first asked for, which on most days nobody does; LEAN says nothing when the prior day's file
+        is missing, and its choice stays the old one.
+        """
+        every = self._listed
+        known = every.get(root)
+        if known is None:
+            canonical = self._canonical.get(root)
+            chosen = () if canonical is None else self._algorithm.universe_manager[canonical].selected or ()
+            by_text = {str(symbol.value): symbol for symbol in chosen}
+            known = every[root] = {text: by_text[text] for text in sorted(by_text) if _root(text) == root}
+        return known
 
     # ----------------------------------------------------------------------------------------------------- one minute
 
@@ -307,7 +309,7 @@ class LeanMarket:
             symbols: list[Symbol] = []
             by_strike: dict[float, list[tuple[Instrument, Symbol]]] = {}
             day = f"{expiry:%y%m%d}"
-            for text, symbol in self._listed.get(root, {}).items():
+            for text, symbol in self._universe(root).items():
                 if _day(text) == day:
                     instrument = self._instruments.get(text) or self._know(text, symbol)
                     instruments.append(instrument)
@@ -322,7 +324,7 @@ class LeanMarket:
         known = self._counts
         counts = known.get(root)
         if counts is None:
-            days = Counter(map(_day, self._listed[root]))
+            days = Counter(map(_day, self._universe(root)))
             counts = known[root] = {_date(day): count for day, count in days.items()}
         today = self.time.date()
         return {expiry: count for expiry, count in counts.items() if expiry >= today}

@@ -81,7 +81,7 @@ from engine.orders import (
     TimeInForce,
     UpdateOrderFields,
 )
-from engine.schedule import ScheduledEvent
+from engine.schedule import FuncTimeRule, ScheduledEvent
 from engine.securities import Equity, Index, Security
 from engine.slice import Delistings, Dividends, Slice, Splits
 from engine.slice_bars import QuoteBars, TradeBars

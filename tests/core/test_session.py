@@ -116,6 +116,13 @@ def test_no_step_is_missed_by_resting_until_the_next_start(moment: datetime) -> 
         assert all(clock.phase(now + timedelta(seconds=second)) is None for second in quiet)
 
 
+@given(st.dates(date(2025, 1, 1), date(2026, 12, 30)))
+def test_the_minutes_of_a_day_are_those_that_have_a_phase(day: date) -> None:
+    clock, midnight = SessionClock(SETTINGS), datetime.combine(day, time())
+    every = [midnight + timedelta(minutes=passed) for passed in range(24 * 60)]
+    assert clock.minutes(day) == [minute for minute in every if clock.phase(minute) is not None]
+
+
 @pytest.mark.parametrize("day", [date(2025, 7, 4), date(2025, 1, 9), date(2025, 11, 29), date(2024, 3, 29)])
 def test_fp20_nothing_steps_on_a_day_without_a_session(clock: SessionClock, day: date) -> None:
     assert clock.session(day) is None

@@ -13,6 +13,7 @@ from engine.enums import Resolution
 from engine.errors import AlgorithmLoadError, EngineError, EngineUnsupported
 from engine.host import EngineJob, Host, load_algorithm
 from engine.results import RunStatus
+from engine.schedule import FuncTimeRule
 from engine.securities import Security
 from tests.engine.desk import FRIDAY, SPX, SPY, WINGS, Desk, Market, run, started, trade
 
@@ -110,6 +111,44 @@ def test_what_is_not_modelled_is_refused_by_name(market: Market, call: Any) -> N
             call(desk)
 
     trade(market, set_up=try_it)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda desk: desk.universe_manager.count,
+        lambda desk: desk.universe_manager[desk.add_index_option("SPX", "SPXW").symbol].securities,
+    ],
+)
+def test_what_universes_do_not_answer_here_is_refused_by_name(market: Market, call: Any) -> None:
+    def try_it(desk: Desk) -> None:
+        desk.add_index("SPX")
+        with pytest.raises(EngineUnsupported, match="niverse"):
+            call(desk)
+
+    trade(market, set_up=try_it)
+
+
+def test_nothing_is_selected_before_the_first_selection(market: Market) -> None:
+    def look(desk: Desk) -> None:
+        desk.add_index("SPX")
+        canonical = desk.add_index_option("SPX", "SPXW").symbol
+        desk.keep(desk.universe_manager.contains_key(canonical))
+        desk.keep(desk.universe_manager[canonical].selected)
+
+    assert trade(market, set_up=look).results == [True, None]
+
+
+def test_moments_of_ones_own_are_a_list(market: Market) -> None:
+    """LEAN does not take a generator either."""
+
+    def schedule(desk: Desk) -> None:
+        rule = FuncTimeRule("lazy", lambda days: (day for day in days))
+        desk.schedule.on(desk.date_rules.every_day(), rule, lambda: None)
+
+    _desk, result = run(market, set_up=schedule)
+    assert result.error is not None
+    assert "'generator' value cannot be converted" in result.error.traceback
 
 
 def test_set_up_calls_are_refused_once_the_run_has_begun(market: Market) -> None:

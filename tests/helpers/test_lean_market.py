@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from math import inf
 from types import SimpleNamespace
@@ -88,9 +88,25 @@ def test_the_universe_is_counted_by_expiry(market: LeanMarket) -> None:
     assert market.listed("SPXW") == {FRIDAY: 2 * len(STRIKES)}
 
 
-def without_contracts(market: LeanMarket) -> LeanMarket:
-    """Return a feed of the same minute to which nothing was listed yet."""
-    fresh = type(market)(market._algorithm)
+class Universes:
+    """LEAN's universes: each look at the chain's one makes the next choice of a row of them."""
+
+    def __init__(self, *choices: list[Any] | None) -> None:
+        self._choices = list(choices)
+        self.on_look: list[Callable[[], None]] = []
+
+    def __getitem__(self, _canonical: object) -> SimpleNamespace:
+        for look in self.on_look:
+            look()
+        return SimpleNamespace(selected=self._choices.pop(0))
+
+
+def with_universes(market: LeanMarket, universes: Universes) -> LeanMarket:
+    """Return a feed of the same minute whose chain has these contracts."""
+    algorithm: Any = SimpleNamespace(
+        universe_manager=universes, time=market.time, live_mode=False, securities=market._algorithm.securities
+    )
+    fresh = type(market)(algorithm)
     fresh.add_chain("SPXW", "SPX", market._canonical["SPXW"])
     assert market._slice is not None
     fresh.absorb(market._slice)
@@ -98,10 +114,8 @@ def without_contracts(market: LeanMarket) -> LeanMarket:
 
 
 def test_a_further_contract_has_its_row_as_soon_as_it_is_known(market: LeanMarket) -> None:
-    fresh = without_contracts(market)
+    fresh = with_universes(market, Universes([contract(SPOT, PUT)]))
     symbol: Any = contract(SPOT + 50, CALL)
-    listed: Any = SimpleNamespace(added_securities=[SimpleNamespace(symbol=contract(SPOT, PUT))], removed_securities=())
-    fresh.securities_changed(listed)
     held = market.instrument(symbol)
     for known in (False, True):
         narrow = fresh.strikes("SPXW", FRIDAY, SPOT, 4, (held,))
@@ -110,18 +124,26 @@ def test_a_further_contract_has_its_row_as_soon_as_it_is_known(market: LeanMarke
         fresh.instrument(symbol)  # the broker names it
 
 
+def test_the_universe_is_read_anew_after_a_change_only(market: LeanMarket) -> None:
+    calls = [contract(strike, CALL) for strike in STRIKES]
+    fresh = with_universes(market, Universes([market._symbols["SPX"], *calls[:3]], calls, None))
+    for count in (3, 3, len(calls), len(calls), 0):
+        if fresh.listed("SPXW").get(FRIDAY, 0) != count:
+            fresh.universe_changed()
+        assert fresh.listed("SPXW").get(FRIDAY, 0) == count
+        narrow = fresh.strikes("SPXW", FRIDAY, SPOT, 4, ())
+        assert (narrow is not None) == bool(count)
+    assert not fresh.listed("SPX"), "no chain of ours"
+
+
 def test_a_step_that_reads_while_the_universe_changes_keeps_nothing_of_it(market: LeanMarket) -> None:
     """Live, a pulse's step may run on one thread while the thread of the data brings new contracts."""
-    fresh = without_contracts(market)
-
-    def added() -> Iterator[Any]:
-        for strike in STRIKES:
-            fresh.listed("SPXW")
-            fresh.strikes("SPXW", FRIDAY, strike, 4, ())
-            yield SimpleNamespace(symbol=contract(strike, CALL))
-
-    changes: Any = SimpleNamespace(added_securities=added(), removed_securities=())
-    fresh.securities_changed(changes)
+    calls = [contract(strike, CALL) for strike in STRIKES]
+    universes = Universes(calls[:3], calls)
+    fresh = with_universes(market, universes)
+    universes.on_look.append(fresh.universe_changed)  # LEAN says so just while the first one is read
+    assert fresh.listed("SPXW") == {FRIDAY: 3}
+    universes.on_look.clear()
     assert fresh.listed("SPXW") == {FRIDAY: len(STRIKES)}
     narrow = fresh.strikes("SPXW", FRIDAY, SPOT, 1, ())
     assert narrow is not None

@@ -7,11 +7,22 @@ from __future__ import annotations
 
 from AlgorithmImports import *
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from probe import Probe
 
 GAP_HOURS = ("10", "11")
+
+
+def own_times(days: Iterable[datetime]) -> list[datetime]:
+    """Two moments of each day (UTC), one of them with seconds; LEAN's days go on until 2050."""
+    moments: list[datetime] = []
+    for day in days:
+        if day.year > 2025:
+            break
+        moments += [day + timedelta(hours=15, minutes=10), day + timedelta(hours=15, minutes=20, seconds=30)]
+    return moments
 
 
 class TradingDayProbe(Probe):
@@ -52,6 +63,7 @@ class TradingDayProbe(Probe):
         self.schedule.on(rules.every_day(spy), times.every(timedelta(hours=2)), lambda: self.note("two hours"))
         self.schedule.on(rules.every_day(spy), times.every(timedelta(minutes=1)), self._count)
         self.schedule.on(rules.every_day(), times.midnight, lambda: self.note("midnight", self._minutes))
+        self.schedule.on(rules.every_day(spy), FuncTimeRule("own times", own_times), lambda: self.note("own times"))
 
     def _count(self) -> None:
         self._minutes += 1

@@ -44,6 +44,8 @@ class UniverseProbe(Probe):
     def members(self) -> None:
         names = sorted(self.short(symbol) for symbol in self.securities.keys() if symbol.underlying is not None)
         self.note("members", len(names), *names)
+        chosen = self.universe_manager[self._canonical].selected
+        self.note("chosen", "none" if chosen is None else sorted(self.short(symbol) for symbol in chosen))
         self.account()
 
     def on_securities_changed(self, changes: SecurityChanges) -> None:
