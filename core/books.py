@@ -43,6 +43,8 @@ class Books:
         self.fees_u6 = 0
         self.flows_u6 = 0
         self.movements = 0
+        self.changes = 0
+        """Records that may have changed a trade or a holding: all that were folded but marks."""
         self.closed_count = 0
         self.result_u6 = 0
         """Of all trades that are CLOSED: how many, and what they brought after fees."""
@@ -228,6 +230,7 @@ class Books:
         handler = _HANDLERS.get(kind)
         if handler is not None:
             handler(self, book, fields, time)
+            self.changes += kind is not Kind.MARK
 
     def _run_started(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
         if "resumed_from" in fields:

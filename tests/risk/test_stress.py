@@ -18,7 +18,7 @@ from core.vocabulary import Instrument, Structure, StructureName
 from risk.book_stress import BookStress, floor_usd
 from risk.exposure import exposure_of
 from risk.step_pricer import StepPricer
-from risk.stress import Losses, StressTester
+from risk.stress import StressTester
 from risk.unit_risk import C_SHOCKS, T_SHOCKS, delta_usd
 from tests.risk.builders import (
     FRIDAY,
@@ -255,9 +255,12 @@ class Counted(StressTester):
     """Counts how often a trade is revalued."""
 
     count = 0
+    fails = False
 
-    def losses_of(self, *values: Any, **options: Any) -> Losses:
+    def losses_of(self, *values: Any, **options: Any) -> dict[str, float | None]:
         self.count += 1
+        if self.fails:
+            raise ValueError("no shock can be priced")
         return super().losses_of(*values, **options)
 
 
@@ -277,6 +280,30 @@ def test_a_second_reading_of_a_minute_revalues_nothing() -> None:
         reader.trades(dataclasses.replace(now, **other), keeper.books)
         reader.trades(now, keeper.books)
         assert tester.count == before + 2
+
+
+def test_a_reading_that_fails_is_not_answered_with_the_one_before() -> None:
+    """Live, a failing manager is contained, and the others ask in the same step."""
+    keeper, pricer = BookKeeper(), StepPricer(SETTINGS.greeks)
+    keeper.hold(condor())
+    tester = Counted(SETTINGS.stress, pricer)
+    reader, before, now = BookStress(SETTINGS.margin, tester, pricer), marked(condor(), 2.5), marked(condor(), 4.0)
+    reader.trades(before, keeper.books)
+    tester.fails = True
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no shock"):
+            reader.trades(now, keeper.books)
+    tester.fails = False
+    assert reader.trades(now, keeper.books) == book_stress().trades(now, keeper.books)
+
+
+def test_other_books_are_read_although_as_much_has_happened_to_them() -> None:
+    reader, now, first, second = book_stress(), marked(condor(), 2.5), BookKeeper(), BookKeeper()
+    first.hold(condor())
+    second.hold(condor(), units=2)
+    assert first.books.changes == second.books.changes
+    (one,), (two,) = reader.trades(now, first.books), reader.trades(now, second.books)
+    assert (one.used_usd, two.used_usd) == (1_000.0, 2_000.0)
 
 
 def test_an_unbalanced_trade_counts_with_its_longest_leg() -> None:
