@@ -81,8 +81,8 @@ class Ledger:
         self._durable_orders = durable_orders
         self._head = GENESIS
         self._seq = 0
+        self._unchained: list[tuple[Form, datetime, list[str]]] = []
         self._time = datetime.min
-        self._time_text = ""
         self._retry_at = datetime.min
         self._failure: str | None = None
         self._sealed = False
@@ -93,6 +93,7 @@ class Ledger:
 
     @property
     def head_hash(self) -> str:
+        self._chain()
         return self._head
 
     @property
@@ -124,7 +125,7 @@ class Ledger:
     def go_on(self, head: str, seq: int, time: datetime, counts: Mapping[str, int]) -> None:
         """Continue a ledger of an earlier process behind its last intact line."""
         self._head, self._seq = head, seq
-        self._time, self._time_text = time, utc_text(time)
+        self._time = time
         self._tail_since = seq
         self._counts = dict(counts)
 
@@ -139,25 +140,35 @@ class Ledger:
         form = self._forms.get((kind, *fields))
         if form is None:
             form = self._forms[(kind, *fields)] = Form(kind, fields)
-        time_text = self._time_text
         if now < self._time:
             if kind not in REPORTS:
                 raise LedgerError(f"{kind}.time = {now}: expected not before the line above ({self._time}).")
             now = self._time
-        elif now > self._time:
-            time_text = utc_text(now)
-        text = form.line(book, self._seq, time_text, self._head, fields)
+        texts = form.texts(book, fields)
         kept = self._kept(kind, book, fields) if self._durable_orders and kind in MOVES else None
         self._fold(kind, book, fields, now)
-        digest = hashlib.sha256(text.encode("ascii")).hexdigest()
         if kept is not None:
             self._tail.append(kept)
-        self._head, self._time, self._time_text = digest, now, time_text
+        self._unchained.append((form, now, texts))
+        self._time = now
         self._seq += 1
         self._counts[kind] = self._counts.get(kind, 0) + 1
-        self._sink.write(f'{text[:-1]},"hash":"{digest}"}}')
         if self._failure is not None and now >= self._retry_at:
             self.flush(durable=True)
+
+    def _chain(self) -> None:
+        """Hand over to the sink what was appended since: each line with the hash of the one above.
+
+        Nobody sees a line before it is saved, and a session's lines in one go cost a third of what they do one by one.
+        """
+        head, seq = self._head, self._seq - len(self._unchained)
+        for form, time, texts in self._unchained:
+            text = form.line(head, seq, utc_text(time), texts)
+            head = hashlib.sha256(f"{text}}}".encode("ascii")).hexdigest()
+            self._sink.write(f'{text},"hash":"{head}"}}')
+            seq += 1
+        self._unchained.clear()
+        self._head = head
 
     def _kept(self, kind: Kind, book: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return the row of the tail, as it stands before the fold sees the record."""
@@ -169,6 +180,7 @@ class Ledger:
         While it does not, the lines stay in memory, openings stop (`before_order`, `causes`), and once a minute of the
         algorithm's clock it is tried again.
         """
+        self._chain()
         try:
             self._sink.flush(durable=durable)
         except LedgerError as error:

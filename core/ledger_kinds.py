@@ -223,54 +223,52 @@ def _read_schema() -> dict[Kind, Mapping[str, Field]]:
 FIELDS: Final[Mapping[Kind, Mapping[str, Field]]] = MappingProxyType(_read_schema())
 """Kind -> field name -> field; every kind has exactly one entry."""
 
-_HEAD: Final[Mapping[str, Write]] = {
-    "book": field_type("text").write,
-    "prev_hash": str,
-    "seq": str,
-    "time": str,
-}
-"""What stands in every line besides kind and version; all but the book are the ledger's own words."""
+_PLACES: Final = {"prev_hash": '"{0}"', "seq": "{1}", "time": '"{2}"', "book": "{3}"}
+"""Where what every line has goes in a template; the fields of its kind follow."""
 
 
 class Form:
     """The line of one kind with certain fields: which of them there are is looked at once, their values each time.
 
-    Keys stand sorted, as in any canonical JSON.
+    `texts` judges what is written; `line` only joins it.  Keys stand sorted, as in any canonical JSON.
     """
 
     def __init__(self, kind: Kind, names: Iterable[str]) -> None:
         """Raises LedgerError for a field that the kind does not have, and for one that it lacks."""
-        given, schema = frozenset(names), FIELDS[kind]
-        for name in sorted(given - schema.keys()):
+        given, schema = tuple(names), FIELDS[kind]
+        for name in sorted(set(given) - schema.keys()):
             raise LedgerError(f"{kind}.{name}: the schema has no such field; expected one of {', '.join(schema)}.")
         missing = [name for name, field in sorted(schema.items()) if not field.optional and name not in given]
         if missing:
             raise LedgerError(f"{kind}: {', '.join(missing)} missing.")
         self._kind = kind
-        writes = {**_HEAD, **{name: schema[name].write for name in given}}
-        fixed = {"kind": quote(kind), "v": str(VERSION), "prev_hash": '"%s"', "time": '"%s"'}
-        keys = sorted({*writes, *fixed})
-        self._template = f"{{{','.join([f'{quote(key)}:' + fixed.get(key, '%s') for key in keys])}}}"
-        self._columns = [(key, writes[key]) for key in keys if key in writes]
+        self._writes = [field_type("text").write, *(schema[name].write for name in given)]
+        fixed = {"kind": quote(kind), "v": str(VERSION)}
+        places = fixed | _PLACES | {name: f"{{{place}}}" for place, name in enumerate(given, start=len(_PLACES))}
+        # A doubled brace is one brace of the line; the last one comes with the hash.
+        self._template = "{{" + ",".join([f"{quote(key)}:{places[key]}" for key in sorted(places)])
         self._agree = _AGREEMENTS.get(kind)
 
-    def line(self, book: str, seq: int, time: str, prev_hash: str, fields: Mapping[str, Any]) -> str:
-        """Return the line: dates and times as text, enum members as their values.  time is in UTC already.
+    def texts(self, book: str, fields: Mapping[str, Any]) -> list[str]:
+        """Return the JSON texts of book and fields; these come in the order of the names that the form was made for.
 
         Raises LedgerError naming kind, field, value and what was expected.
         """
-        record = {"book": book, "seq": seq, "time": time, "prev_hash": prev_hash, **fields}
         try:
-            text = self._template % tuple([write(record[name]) for name, write in self._columns])
+            texts = [write(value) for write, value in zip(self._writes, (book, *fields.values()), strict=True)]
         except REFUSALS:
             self.check(fields)
             raise  # the name of the book
         if self._agree is not None and (sentence := self._agree(fields)):
             raise LedgerError(f"{self._kind}: {sentence}")
-        return text
+        return texts
+
+    def line(self, prev_hash: str, seq: int, time: str, texts: Iterable[str]) -> str:
+        """Return the line up to its last brace, before which the hash comes.  time is in UTC already."""
+        return self._template.format(prev_hash, seq, time, *texts)
 
     def check(self, fields: Mapping[str, Any]) -> dict[str, str]:
-        """Return the JSON text of each field.  Raises LedgerError as `line` does, for the first that is refused."""
+        """Return the JSON text of each field.  Raises LedgerError as `texts` does, for the first that is refused."""
         schema, texts = FIELDS[self._kind], {}
         for name, value in fields.items():
             try:

@@ -70,6 +70,31 @@ def test_the_same_records_give_the_same_hash() -> None:
     assert first.ledger.head_hash == second.ledger.head_hash
 
 
+def test_the_head_is_the_last_line_that_was_written_saved_or_not(desk: Desk) -> None:
+    heads: list[str] = []
+    for number in range(3):
+        desk.ledger.append(Kind.FAULT, "", at(9, 30), name=f"F{number}")
+        heads.append(desk.ledger.head_hash)
+    assert desk.store.blobs == {}
+    assert [json.loads(line)["hash"] for line in lines(desk)[-3:]] == heads
+
+
+def test_fields_stand_sorted_in_whatever_sequence_they_are_given() -> None:
+    first, second = Desk(), Desk()
+    first.ledger.append(Kind.ORDER_EVENT, "bk", at(9, 30), order="o", status="FILLED", text="t")
+    second.ledger.append(Kind.ORDER_EVENT, "bk", at(9, 30), text="t", order="o", status="FILLED")
+    second.ledger.append(Kind.ORDER_EVENT, "bk", at(9, 30), order="o", text="t", status="FILLED")
+    assert lines(first)[-1] == lines(second)[-2]
+    assert [json.loads(line)["order"] for line in lines(second)[-2:]] == ["o", "o"]
+
+
+def test_a_line_holds_what_was_so_when_it_was_written(desk: Desk) -> None:
+    locked = ["SPY"]
+    desk.ledger.append(Kind.BREAK, "", at(10), symbol="SPY", book_qty=1, broker_qty=0, status="OPEN", locked=locked)
+    locked.append("later")
+    assert json.loads(lines(desk)[-1])["locked"] == ["SPY"]
+
+
 def test_what_the_schema_refuses_leaves_no_trace(desk: Desk) -> None:
     assert "CASH_FLOW.amount_u6" in desk.refused(Kind.CASH_FLOW, type="DEPOSIT", amount_u6=1.5)
     assert desk.books.cash_u6 == 100_000_000_000
