@@ -247,7 +247,7 @@ def join(
     phases, concentration = get("account_phases", AccountPhases), get("concentration_manager", ConcentrationManager)
     ledger = get("ledger", Ledger)
     exits, chain_gate = ExitWatch(settings), get("chain_gate", ChainGate)
-    managers: tuple[Manager, ...] = (vix, calendar, breaker, phases, margin, concentration, chain_gate, exits)
+    managers: tuple[Manager, ...] = (vix, calendar, breaker, phases, margin, chain_gate, exits)
     gates = (
         GatedRule(Gate.DATA, chain_gate.rule),
         GatedRule(Gate.VIX, vix.rule),

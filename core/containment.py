@@ -9,7 +9,7 @@ component with three faults has failed until the next open, and what follows fro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import TypeVar, TypeVarTuple
 
@@ -36,6 +36,7 @@ class Containment:
         self._state = state
         self._initializer = initializer
         self._ledger = ledger
+        self._asked_all_on: date | None = None
 
     def strategy(
         self, name: str, now: datetime, fallback: Callable[[str], T], call: Callable[[*Ts], T], *args: *Ts
@@ -46,12 +47,20 @@ class Containment:
         return self._run(name, now, lambda text: self._state.fault(name, now, text), fallback, call, *args)
 
     def watch(self, managers: Sequence[Manager], snapshot: MarketSnapshot, books: Books) -> list[Watch]:
-        """Return what managers find in this step that is not quiet; one that fails lets nothing be opened, counted
-        against it.
+        """Return what managers that do not rest find in this step, and is not quiet; in the first one of a session all
+        are asked.  One that fails lets nothing be opened, counted against it.
         """
-        if not self._contains:
-            return [found for manager in managers if (found := manager.watch(snapshot, books)) is not QUIET]
-        return [found for manager in managers if (found := self._watch(manager, snapshot, books)) is not QUIET]
+        found: list[Watch] = []
+        day = snapshot.session.day
+        for manager in managers:
+            if manager.rests and day == self._asked_all_on:
+                continue
+            contained = self._contains
+            watch = self._watch(manager, snapshot, books) if contained else manager.watch(snapshot, books)
+            if watch is not QUIET:
+                found.append(watch)
+        self._asked_all_on = day
+        return found
 
     def _watch(self, manager: Manager, snapshot: MarketSnapshot, books: Books) -> Watch:
         name, now = manager.name, snapshot.time

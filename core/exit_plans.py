@@ -72,13 +72,14 @@ class ExitWatch:
         self._spot_max_age_s = settings.data.underlying_max_age_s
         self._counts: dict[str, _Count] = {}
         self._notes: list[Note] = []
+        self.rests = False
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Hand over the alerts of the step before, and forget trades that have ended."""
-        if not self._counts and not self._notes:
-            return QUIET
-        for ended in self._counts.keys() - {trade.id for trade in books.open_trades()}:
-            del self._counts[ended]
+        if self._counts:
+            for ended in self._counts.keys() - {trade.id for trade in books.open_trades()}:
+                del self._counts[ended]
+        self.rests = not self._counts
         if not self._notes:
             return QUIET
         notes, self._notes = tuple(self._notes), []
@@ -124,6 +125,7 @@ class ExitWatch:
         count = self._counts.get(trade.id)
         if count is None:
             count = self._counts[trade.id] = _Count()
+            self.rests = False
         spot = self._spot(trade, snapshot)
         self._note_touch(trade, count, snapshot)
         if snapshot.time < snapshot.session.after_open(plan.quiet_min):
@@ -172,6 +174,7 @@ class ExitWatch:
             text = f"{trade.id} has had no valid closing price for {count.invalid} minutes; {where}."
             fields = {"severity": "CRITICAL" if spot is None else "WARNING", "code": "TRADE_UNPRICED", "text": text}
             self._notes.append(Note(Kind.ALERT, trade.strategy, fields))
+            self.rests = False
         return None
 
     def _spot(self, trade: Trade, snapshot: MarketSnapshot) -> float | None:
@@ -206,6 +209,7 @@ class ExitWatch:
         """Go on counting where a run left off; a row that cannot be read starts afresh, which only delays a stop."""
         for trade, row in state.items():
             judged = datetime.fromisoformat(row["judged"])
+            self.rests = False
             self._counts[trade] = _Count(judged, int(row["beyond"]), int(row["invalid"]), bool(row["touched"]))
 
 

@@ -92,6 +92,7 @@ class FamilyDesk:
     """Runs the book; a manager of the step, and its own stages of leaving and entering."""
 
     name = BOOK
+    rests = False
 
     def __init__(self, parts: FamilyParts) -> None:
         self._parts = parts

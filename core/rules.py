@@ -113,10 +113,17 @@ class SizeBound:
 
 
 class Manager(Protocol):
-    """A component of the risk layer."""
+    """A component of the risk layer.
+
+    rests: `watch` would be QUIET and change nothing until the session ends, or until something else is asked of this
+    part, which then ends the rest itself.  In the first step of a session everybody is asked.
+    """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def rests(self) -> bool: ...
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch: ...
 

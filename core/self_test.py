@@ -17,7 +17,7 @@ from core.vocabulary import Instrument, Intent, IntentKind, Ladder, Leg, Right, 
 if TYPE_CHECKING:
     from core.strategy_coordinator import Parts
 
-_MANAGER_MEMBERS = ("name", "watch")
+_MANAGER_MEMBERS = ("name", "rests", "watch")
 _STRATEGY_MEMBERS = ("name", "priority", "root", "window", "watches", "enter", "leave", "cap", "max_open")
 
 

@@ -72,6 +72,7 @@ class AccountPhases:
         self._dollars_per_unit = dollars_per_unit
         self._phase: int | None = None
         self._set_on: date | None = None
+        self.rests = False
         self._peak_u6 = 0
         self._flows_u6 = 0
 
@@ -94,7 +95,9 @@ class AccountPhases:
         """Set the phase in the first step of a session, from the last closing mark; at first from the start."""
         day = snapshot.session.day
         if self._set_on == day:
+            self.rests = True  # it is set once a session
             return QUIET
+        self.rests = False
         equity_u6 = self._last_close(snapshot, books)
         rate = self._dollars_per_unit(day)
         if equity_u6 is None or rate is None:
@@ -106,7 +109,7 @@ class AccountPhases:
         self._flows_u6 = books.flows_u6
         dollars = equity_u6 / U6 * rate
         before, self._phase = self._phase, self._next(dollars, round(1.0 - equity_u6 / self._peak_u6, 9))
-        self._set_on = day
+        self._set_on, self.rests = day, True
         if before == self._phase:
             return QUIET
         fields = {
@@ -195,7 +198,7 @@ class AccountPhases:
                 f"account phase state peak_u6={peak!r} flows_u6={flows!r}: expected whole numbers. "
                 "Start without a stored state."
             )
-        self._phase, self._set_on = phase, date.fromisoformat(day)
+        self._phase, self._set_on, self.rests = phase, date.fromisoformat(day), False
         self._peak_u6, self._flows_u6 = peak, flows
 
 

@@ -78,9 +78,11 @@ class ChainGate:
         self._refused_since: dict[tuple[str, date], datetime] = {}
         self._alerted: set[tuple[str, date, date]] = set()
         self._notes: list[Note] = []
+        self.rests = False
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Hand over the alerts of the step before."""
+        self.rests = True
         if not self._notes:
             return QUIET
         notes, self._notes = tuple(self._notes), []
@@ -137,6 +139,7 @@ class ChainGate:
         text = f"Chain {root} {expiry} has been refused since {since:%H:%M}: {refusal.reason.value}."
         fields = {"severity": "WARNING", "code": "CHAIN_REFUSED", "text": text}
         self._notes.append(Note(Kind.ALERT, "", fields))
+        self.rests = False
 
     # ----------------------------------------------------------------------------------------- per leg and combination
 

@@ -39,6 +39,7 @@ class CircuitBreaker:
     """Loss limits of the account.  The same marks give the same state, with and without restarts."""
 
     name = "circuit_breaker"
+    rests = False
 
     def __init__(
         self, settings: BreakerSettings, *, heaviest_short: HeaviestShort, reconciled: Callable[[], bool]

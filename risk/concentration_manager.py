@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from core.market import MarketSnapshot
 from core.reasons import Reason
-from core.rules import QUIET, SizeBound, Watch
+from core.rules import SizeBound
 from core.settings import ConcentrationSettings
 from core.vocabulary import Intent, UnitRisk, Verdict
 from risk.betas import BETA
@@ -42,10 +42,6 @@ class ConcentrationManager:
     def __init__(self, settings: ConcentrationSettings, stress: BookStress) -> None:
         self._settings = settings
         self._stress = stress
-
-    def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
-        """Say nothing of its own accord: limits bind openings."""
-        return QUIET
 
     def rule(self, intent: Intent, snapshot: MarketSnapshot, books: Books) -> Verdict:
         """Refuse one unit that passes a limit of delta, or of its family's strategies, risk or margin."""

@@ -41,6 +41,7 @@ class EventCalendar:
         self._margin = margin
         self._schedule = {series.kind: series for series in schedule}
         self._alerted: date | None = None
+        self.rests = False
         self._adds: dict[date, float] = {}
         """What was answered for a day: it follows from settings and table, which do not change."""
 
@@ -87,7 +88,7 @@ class EventCalendar:
         day = snapshot.session.day
         if self._alerted == day:
             return QUIET
-        self._alerted = day
+        self._alerted, self.rests = day, True
         horizon = day + timedelta(days=self._settings.coverage_alert_days)
         return Watch(
             notes=tuple(_coverage_alert(series) for series in self._schedule.values() if series.covers_to < horizon)

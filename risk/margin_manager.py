@@ -86,6 +86,7 @@ class MarginManager:
     """
 
     name = "margin_manager"
+    rests = False
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from core.errors import SettingsError, StateError
 from core.ledger_kinds import Kind
@@ -32,6 +32,7 @@ LADDER: Final = (Regime.DORMANT, Regime.CALM, Regime.NORMAL, Regime.ELEVATED, Re
 
 # Asked for several times in every step: a name of the module is found in a third of the time of an enum's member.
 _UNKNOWN, _STALE, _SUSPECT, _GOOD = VixVerdict.UNKNOWN, VixVerdict.STALE, VixVerdict.SUSPECT, VixVerdict.GOOD
+_NO_REGIME = Regime.UNKNOWN
 
 _REFUSAL: Final[Mapping[VixVerdict, Reason]] = {
     _UNKNOWN: Reason.VIX_UNKNOWN,
@@ -44,17 +45,14 @@ _REFUSAL: Final[Mapping[VixVerdict, Reason]] = {
 class _Level:
     """What one regime permits."""
 
+    regime: Regime
     scale: float
     margin_ceiling: float
     buffer_base: float
 
 
-class _Point(NamedTuple):
-    """VIX and SPX as one step saw them; spx None while it has no print."""
-
-    time: datetime
-    vix: float
-    spx: float | None
+_Point = tuple[datetime, float, float | None]
+"""When a step saw VIX, and VIX and SPX as it saw them; no SPX while it has no print."""
 
 
 class VixManager:
@@ -68,6 +66,7 @@ class VixManager:
     name = "vix_manager"
 
     def __init__(self, settings: VixSettings) -> None:
+        self.rests = False
         self._settings = settings
         self._boundaries = (
             settings.calm_at,
@@ -80,17 +79,23 @@ class VixManager:
         self._change_over = timedelta(minutes=settings.change_min)
         self._down_after = timedelta(minutes=settings.down_min)
         self._gap = timedelta(seconds=settings.max_age_s)
-        normal = _Level(1.0, settings.ceiling_normal, settings.buffer_normal)
-        self._levels: Mapping[Regime, _Level] = {
-            Regime.DORMANT: normal,
-            Regime.CALM: normal,
-            Regime.NORMAL: normal,
-            Regime.ELEVATED: _Level(settings.scale_elevated, settings.ceiling_elevated, settings.buffer_elevated),
-            Regime.HIGH: _Level(settings.scale_high, settings.ceiling_high, settings.buffer_high),
-            Regime.CRISIS: _Level(settings.scale_crisis, settings.ceiling_crisis, settings.buffer_crisis),
-        }
+        normal = (1.0, settings.ceiling_normal, settings.buffer_normal)
+        self._levels = (
+            _Level(Regime.DORMANT, *normal),
+            _Level(Regime.CALM, *normal),
+            _Level(Regime.NORMAL, *normal),
+            _Level(Regime.ELEVATED, settings.scale_elevated, settings.ceiling_elevated, settings.buffer_elevated),
+            _Level(Regime.HIGH, settings.scale_high, settings.ceiling_high, settings.buffer_high),
+            _Level(Regime.CRISIS, settings.scale_crisis, settings.ceiling_crisis, settings.buffer_crisis),
+        )
         self._refuse_a_table_that_buys_more()
-        self._regime: Regime | None = None
+        self._place = -1
+        """Of the regime that is held among the levels; -1 before the first value."""
+        self._thresholds = sorted((*self._boundaries, *self._leave_below))
+        self._settled_on = -1
+        """Between which thresholds the last GOOD value stood, where the regime is its own: the next one there starts no
+        clock, ends none and changes no regime. -1: nowhere, or the clocks were set anew since.
+        """
         self._below_since: list[datetime | None] = [None] * len(self._boundaries)
         self._panic = False
         self._calm_since: datetime | None = None
@@ -108,7 +113,7 @@ class VixManager:
             sentences.append(
                 f"vix.calm_at to vix.crisis_at = {listed}: expected rising boundaries. Delete them to use the defaults."
             )
-        rows = [self._levels[regime] for regime in LADDER[2:]]
+        rows = self._levels[2:]
         for name, values in (
             ("vix.scale_elevated to vix.scale_crisis", [row.scale for row in rows]),
             ("vix.ceiling_normal to vix.ceiling_crisis", [row.margin_ceiling for row in rows]),
@@ -127,69 +132,80 @@ class VixManager:
     def read(self, snapshot: MarketSnapshot) -> VixReading:
         """Return VIX as judged in this step.  Call it once a step, before anything reads the regime."""
         self._notes = []
-        now, spx = snapshot.time, snapshot.price(SPX)
-        verdict, value, age_s = self._judge(snapshot, spx)
-        prior = snapshot.prior_close.get(VIX)
+        settings, now, prior = self._settings, snapshot.time, snapshot.prior_close.get(VIX)
+        index = snapshot.bars.get(SPX)
+        spx = None if index is None else index.close
+        verdict, value, age_s = self._judge(snapshot, spx, prior)
+        if value is None or verdict is _UNKNOWN or verdict is _STALE:
+            return VixReading(verdict, _NO_REGIME, value, age_s, 0.0, 0.0, 1.0, prior, self._panic)
         good = verdict is _GOOD
         if good:
             # A night, or a while of values that were not GOOD, is no evidence of calm.
             if self._last_good is not None and now - self._last_good > self._gap:
                 self._restart_clocks()
             self._last_good = now
-        if value is not None and (good or verdict is _SUSPECT):
-            self._follow_regime(value, now, good=good)
-            if good:
-                self._follow_panic(value, prior, now)
-            self._points.append(_Point(now, value, spx))
-        return self._compose(verdict, value, age_s, prior)
+        rung = bisect_right(self._thresholds, value)
+        if not good or rung != self._settled_on:
+            self._follow_regime(value, now, rung, good=good)
+        if good and prior is not None and (self._panic or value >= settings.panic_ratio * prior):
+            self._follow_panic(value, prior, now)
+        self._points.append((now, value, spx))
+        level = self._levels[self._place]
+        scale = level.scale * settings.daily_only_scale if settings.daily_only else level.scale
+        complacent = (
+            value < settings.complacent_below
+            and prior is not None
+            and prior > 0
+            and abs(value / prior - 1.0) < settings.complacent_change_pct / 100.0
+        )
+        ceiling, base = level.margin_ceiling, level.buffer_base
+        return VixReading(verdict, level.regime, value, age_s, scale, ceiling, base, prior, self._panic, complacent)
 
-    def _judge(self, snapshot: MarketSnapshot, spx: float | None) -> tuple[VixVerdict, float | None, float]:
+    def _judge(
+        self, snapshot: MarketSnapshot, spx: float | None, prior: float | None
+    ) -> tuple[VixVerdict, float | None, float]:
         settings, bar = self._settings, snapshot.bars.get(VIX)
         if settings.daily_only:
-            close = snapshot.prior_close.get(VIX)
-            return (_GOOD, close, 0.0) if self._plausible(close) else (_UNKNOWN, None, math.inf)
-        if bar is None or not self._plausible(bar.close):
-            return _UNKNOWN, None, math.inf if bar is None else bar.age_s
+            is_plausible = prior is not None and settings.low <= prior <= settings.high
+            return (_GOOD, prior, 0.0) if is_plausible else (_UNKNOWN, None, math.inf)
+        if bar is None:
+            return _UNKNOWN, None, math.inf
+        vix, age_s = bar.close, bar.age_s
+        if not settings.low <= vix <= settings.high:
+            return _UNKNOWN, None, age_s
         session = snapshot.session
         if session is not self._session:
             self._session, self._first_print = session, session.after_open(settings.first_print_min)
         # Before the first print of the session the index shows 0 or yesterday's value.
         if bar.end < self._first_print or bar.end.date() != session.day:
-            return _UNKNOWN, None, bar.age_s
-        if bar.age_s > settings.max_age_s:
-            return _STALE, bar.close, bar.age_s
-        if self._is_suspect(bar.close, spx, snapshot):
-            return _SUSPECT, bar.close, bar.age_s
-        return _GOOD, bar.close, bar.age_s
-
-    def _plausible(self, value: float | None) -> bool:
-        return value is not None and math.isfinite(value) and self._settings.low <= value <= self._settings.high
+            return _UNKNOWN, None, age_s
+        if age_s > settings.max_age_s:
+            return _STALE, vix, age_s
+        return (_SUSPECT if self._is_suspect(vix, spx, snapshot) else _GOOD), vix, age_s
 
     def _is_suspect(self, vix: float, spx: float | None, snapshot: MarketSnapshot) -> bool:
-        settings = self._settings
-        if snapshot.rv20 is None or not snapshot.rv20 > 0:
+        settings, rv20 = self._settings, snapshot.rv20
+        if rv20 is None or not rv20 > 0:
             return True  # no cross-check exists
-        if not settings.rv_ratio_low <= vix / snapshot.rv20 <= settings.rv_ratio_high:
+        if not settings.rv_ratio_low <= vix / rv20 <= settings.rv_ratio_high:
             return True
-        before = self._point_before(snapshot.time)
-        if spx is None or before is None or before.spx is None:
-            return False
-        vix_change = abs(math.log(vix / before.vix))
-        spx_change = abs(math.log(spx / before.spx))
-        return vix_change > settings.suspect_base + settings.suspect_per_spx * spx_change
-
-    def _point_before(self, now: datetime) -> _Point | None:
-        """Return what was seen `change_min` minutes ago in this session, None where nothing was."""
-        at, points = now - self._change_over, self._points
-        while points and points[0].time < at:
+        # What was seen `change_min` minutes ago in this session, where something was.
+        before, points = snapshot.time - self._change_over, self._points
+        while points and points[0][0] < before:
             points.popleft()
-        return points[0] if points and points[0].time == at else None
+        if spx is None or not points:
+            return False
+        seen, vix_then, spx_then = points[0]
+        if seen != before or spx_then is None:
+            return False
+        vix_change, spx_change = abs(math.log(vix / vix_then)), abs(math.log(spx / spx_then))
+        return vix_change > settings.suspect_base + settings.suspect_per_spx * spx_change
 
     # ---------------------------------------------------------------------------------------------- regime and panic
 
-    def _follow_regime(self, vix: float, now: datetime, *, good: bool) -> None:
+    def _follow_regime(self, vix: float, now: datetime, rung: int, *, good: bool) -> None:
         raw = bisect_right(self._boundaries, vix)  # so many boundaries are at or below it
-        held = raw if self._regime is None else max(raw, LADDER.index(self._regime))
+        held = max(raw, self._place)
         since = self._below_since
         for place, boundary in enumerate(self._leave_below):
             if vix >= boundary:
@@ -198,16 +214,17 @@ class VixManager:
                 since[place] = now
         while good and held > raw and self._has_been_below(held - 1, now):
             held -= 1
-        before, self._regime = self._regime, LADDER[held]
-        if before is not self._regime:
-            self._note_change("vix.regime", before.value if before else Regime.UNKNOWN.value, self._regime.value, vix)
+        before, self._place = self.regime, held
+        if before is not self.regime:
+            self._note_change("vix.regime", before.value, self.regime.value, vix)
+        self._settled_on = rung if good and held == raw else -1
 
     def _has_been_below(self, place: int, now: datetime) -> bool:
         since = self._below_since[place]
         return since is not None and now - since >= self._down_after
 
-    def _follow_panic(self, vix: float, prior: float | None, now: datetime) -> None:
-        if prior is None or not prior > 0:
+    def _follow_panic(self, vix: float, prior: float, now: datetime) -> None:
+        if not prior > 0:
             return
         settings, before = self._settings, self._panic
         if vix >= settings.panic_ratio * prior:
@@ -222,6 +239,7 @@ class VixManager:
 
     def _restart_clocks(self) -> None:
         self._below_since = [None] * len(self._boundaries)
+        self._settled_on = -1
         self._calm_since = None
 
     def _note_change(self, manager: str, before: str, after: str, vix: float) -> None:
@@ -232,31 +250,18 @@ class VixManager:
             "value_e6": round(vix * 1_000_000),
         }
         self._notes.append(Note(Kind.LEVEL, "", fields))
-
-    def _compose(self, verdict: VixVerdict, value: float | None, age_s: float, prior: float | None) -> VixReading:
-        settings, regime = self._settings, self._regime
-        if verdict is _UNKNOWN or verdict is _STALE or value is None or regime is None:
-            return VixReading(verdict, Regime.UNKNOWN, value, age_s, 0.0, 0.0, 1.0, prior, self._panic)
-        level = self._levels[regime]
-        scale = level.scale * settings.daily_only_scale if settings.daily_only else level.scale
-        complacent = (
-            value < settings.complacent_below
-            and prior is not None
-            and prior > 0
-            and abs(value / prior - 1.0) < settings.complacent_change_pct / 100.0
-        )
-        ceiling, base = level.margin_ceiling, level.buffer_base
-        return VixReading(verdict, regime, value, age_s, scale, ceiling, base, prior, self._panic, complacent)
+        self.rests = False
 
     # --------------------------------------------------------------------------------------------- manager and rule
 
     @property
     def regime(self) -> Regime:
         """The regime that is held, also while VIX is unknown; UNKNOWN before the first value."""
-        return self._regime or Regime.UNKNOWN
+        return _NO_REGIME if self._place < 0 else self._levels[self._place].regime
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Return the cause of a panic and what changed in the reading of this step."""
+        self.rests = not self._panic
         if not self._panic and not self._notes:
             return QUIET
         causes = (Cause("vix.panic", TradingState.REDUCING, Reason.VIX_PANIC, Gate.VIX),) if self._panic else ()
@@ -296,8 +301,9 @@ class VixManager:
                 f"vix state regime={regime!r} panic={panic!r}: expected one of {known}, and true or false. "
                 "Reconcile and start without a stored state."
             )
-        self._regime = None if regime == Regime.UNKNOWN.value else Regime(str(regime))
+        self._place = -1 if regime == Regime.UNKNOWN.value else LADDER.index(Regime(str(regime)))
         self._panic = panic == "true"
+        self.rests = False
         self._restart_clocks()
 
 

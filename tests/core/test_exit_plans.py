@@ -17,7 +17,7 @@ from core.reasons import Reason
 from core.settings import Settings
 from core.trades import Trade
 from core.vocabulary import ExitPlan, Ladder, Right
-from tests.risk.builders import BookKeeper, at, bar, call, condor, put, session, snapshot, vix
+from tests.risk.builders import BookKeeper, at, bar, call, condor, heard, put, session, snapshot, vix
 
 V = QuoteVerdict
 DAY = session()
@@ -215,7 +215,7 @@ def test_ux_04_after_five_minutes_without_a_price_spot_decides(spot: float, expe
     held = Held()
     seen = [reason(held.see(at(13, n), None, spot=spot)) for n in range(6)]
     assert seen == [None] * 4 + [expected] * 2
-    alerts = held.watch.watch(held.step(at(13, 6)), held.keeper.books).notes
+    alerts = heard(held.watch, held.step(at(13, 6)), held.keeper.books).notes
     assert len(alerts) == (0 if expected else 1)
     for note in alerts:
         assert note.kind is Kind.ALERT
@@ -231,7 +231,7 @@ def test_ux_04_a_valid_minute_starts_the_count_again() -> None:
 def test_without_quotes_and_without_spot_there_is_only_an_alert() -> None:
     held = Held()
     assert [held.see(at(13, n), None, spot=None) for n in range(8)] == [None] * 8
-    (alert,) = held.watch.watch(held.step(at(13, 8)), held.keeper.books).notes
+    (alert,) = heard(held.watch, held.step(at(13, 8)), held.keeper.books).notes
     assert alert.fields["severity"] == "CRITICAL"
 
 
@@ -356,12 +356,16 @@ def test_counts_survive_a_restart_and_end_with_their_trade() -> None:
     held.see(at(12), 3.0, spot=5_400.0)
     held.see(at(13), 6.0, verdicts={SHORT_PUT.symbol: V.CROSSED})
     again = ExitWatch(Settings())
+    again.watch(held.step(at(13)), BookKeeper().books)
+    assert again.rests
     again.restore(held.watch.state())
     assert again.state() == held.watch.state()
     assert reason(again.judge(held.trade, held.step(at(13, 1), 6.0))) is Reason.EXIT_STOP
 
+    heard(again, held.step(at(13, 2)), held.keeper.books)
     held.keeper.close(held.trade)
-    again.watch(held.step(at(14)), held.keeper.books)
+    heard(again, held.step(at(14)), held.keeper.books)
+    assert again.rests
     assert again.state() == {}
 
 

@@ -28,6 +28,7 @@ from core.market import (
     VixReading,
     VixVerdict,
 )
+from core.rules import QUIET, Manager, Watch
 from core.trade_machine import TradeState, Trigger
 from core.trades import Trade
 from core.vocabulary import (
@@ -142,6 +143,11 @@ def snapshot(
 
 
 # ---------------------------------------------------------------------------------------------- contracts, structures
+
+
+def heard(manager: Manager, step: MarketSnapshot, books: Books) -> Watch:
+    """Return what the step hears of a manager inside of a session: nothing while it rests."""
+    return QUIET if manager.rests else manager.watch(step, books)
 
 
 def spxw(strike: float, right: Right, expiry: date = FRIDAY) -> Instrument:

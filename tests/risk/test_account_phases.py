@@ -14,7 +14,7 @@ from core.reasons import Reason
 from core.settings import Settings
 from core.vocabulary import RiskBasis
 from risk.account_phases import AccountPhases, phase_table
-from tests.risk.builders import FRIDAY, BookKeeper, at, condor, opening, shares, snapshot, unit_risk
+from tests.risk.builders import FRIDAY, BookKeeper, at, condor, heard, opening, shares, snapshot, unit_risk
 
 SETTINGS = Settings().phases
 
@@ -120,7 +120,15 @@ def test_the_phase_is_set_at_the_open_and_not_by_marks_in_between() -> None:
     days.open(100_000)
     now = at(12)
     days.phases.watch(snapshot(now, equity_usd=30_000), days.keeper.books)
-    assert days.phases.phase == 4
+    assert (days.phases.phase, days.phases.rests) == (4, True)
+
+
+def test_a_phase_that_could_not_be_set_at_the_open_is_asked_for_again() -> None:
+    days = Days(made())
+    days.open(None)
+    assert (days.phases.phase, days.phases.rests) == (0, False)
+    assert heard(days.phases, snapshot(at(12), equity_usd=40_000), days.keeper.books).notes
+    assert (days.phases.phase, days.phases.rests) == (1, True)
 
 
 def test_the_table_never_permits_less_to_a_larger_account() -> None:

@@ -16,7 +16,7 @@ from core.settings import Settings
 from core.vocabulary import Structure, Verdict
 from risk.chain_gate import ChainGate, GatedChain, underlying_refusal
 from risk.step_pricer import StepPricer
-from tests.risk.builders import FRIDAY, at, bar, chain, condor, opening, put, put_spread, snapshot
+from tests.risk.builders import FRIDAY, at, bar, chain, condor, heard, opening, put, put_spread, snapshot
 
 SETTINGS = Settings()
 MONDAY_WEEK = date(2025, 9, 22)
@@ -148,8 +148,9 @@ def test_an_alert_comes_once_after_a_quarter_of_an_hour_of_refusals(gate: ChainG
     for minute in range(40):
         now = at(10, 30) + timedelta(minutes=minute)
         empty = step(None, now=now)
-        alerts += [(minute, note) for note in gate.watch(empty, Books()).notes]
+        alerts += [(minute, note) for note in heard(gate, empty, Books()).notes]
         gate.admit(empty, "SPXW", FRIDAY)
+    assert gate.rests
     ((minute, note),) = alerts
     assert minute == 16, "handed over by the watch after the fifteenth minute"
     assert note.kind is Kind.ALERT

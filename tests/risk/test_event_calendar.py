@@ -155,4 +155,5 @@ def test_an_ending_list_is_announced_once_a_session_from_30_days_ahead() -> None
     ending = alerts(date(2025, 12, 8))
     assert [text[:3] for text in ending] == ["CPI", "NFP"]
     assert alerts(date(2025, 12, 8)) == []
+    assert calendar.rests
     assert len(alerts(date(2025, 12, 9))) == 2

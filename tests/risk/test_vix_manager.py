@@ -19,7 +19,7 @@ from core.reasons import Reason
 from core.settings import Settings, VixSettings
 from core.vocabulary import TradingState
 from risk.vix_manager import VixManager
-from tests.risk.builders import FRIDAY, BookKeeper, at, bar, opening, session, snapshot, unit_risk
+from tests.risk.builders import FRIDAY, BookKeeper, at, bar, heard, opening, session, snapshot, unit_risk
 
 SETTINGS = Settings().vix
 NEXT_DAY = date(2025, 9, 15)
@@ -314,7 +314,7 @@ def test_changes_of_the_regime_are_noted_once(manager: VixManager) -> None:
     manager.watch(seen(at(11), 24.0), BookKeeper().books)
     step = seen(at(11, 1), 31.0, spx=5_300.0)
     manager.read(step)
-    notes = manager.watch(step, BookKeeper().books).notes
+    notes = heard(manager, step, BookKeeper().books).notes
     assert [(note.fields["from"], note.fields["to"], note.fields["value_e6"]) for note in notes] == [
         ("ELEVATED", "HIGH", 31_000_000)
     ]
@@ -361,6 +361,72 @@ def test_vx_p2_a_held_regime_is_never_below_what_the_value_alone_gives(path: lis
         held = manager.read(seen(at(10) + timedelta(minutes=minute), value, rv20=value / 1.2)).regime
         alone = VixManager(SETTINGS).read(seen(at(10), value, rv20=value / 1.2)).regime
         assert order.index(held) >= order.index(alone)
+
+
+def regime_of(path: list[tuple[int, float, bool]]) -> Regime:
+    """Return the regime after a path of (minute, value, is GOOD), reckoned from the whole of it."""
+    boundaries = (SETTINGS.calm_at, SETTINGS.normal_at, SETTINGS.elevated_at, SETTINGS.high_at, SETTINGS.crisis_at)
+    held, last_good, since = 0, path[0][0], dict[int, int]()
+    for minute, value, good in path:
+        if good and (minute - last_good) * 60 > SETTINGS.max_age_s:
+            since.clear()
+        last_good = minute if good else last_good
+        for place, boundary in enumerate(boundaries):
+            if value >= SETTINGS.down_fraction * boundary:
+                since.pop(place, None)
+            elif good:
+                since.setdefault(place, minute)
+        held = max(held, sum(value >= boundary for boundary in boundaries))
+        while good and held > sum(value >= boundary for boundary in boundaries):
+            if minute - since.get(held - 1, minute) < SETTINGS.down_min:
+                break
+            held -= 1
+    return list(Regime)[1 + held]
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from((1, 1, 1, 4, 29, 60)),
+            st.sampled_from((12.0, 14.25, 15.0, 19.5, 28.0, 28.5, 29.0, 30.0, 38.0, 41.0)),
+            st.sampled_from((True, True, True, False)),
+        ),
+        min_size=1,
+        max_size=60,
+    ),
+    lasting=st.integers(1, 35),
+)
+def test_the_regime_is_what_the_whole_path_says_whatever_was_left_out_on_the_way(
+    steps: list[tuple[int, float, bool]], lasting: int
+) -> None:
+    manager, path, minute = VixManager(SETTINGS), list[tuple[int, float, bool]](), 0
+    for wait, value, good in [(wait, value, good) for wait, value, good in steps for _ in range(lasting)][:90]:
+        minute += wait
+        now = at(9, 31) + timedelta(minutes=minute)
+        day = dataclasses.replace(session(), day=now.date(), open=now - timedelta(hours=1))
+        step = dataclasses.replace(
+            seen(now, value, spx=None, prior=None, rv20=value / 1.2 if good else None), session=day
+        )
+        reading = manager.read(step)
+        assert reading.is_good == good
+        path.append((minute, value, good))
+        assert reading.regime is regime_of(path)
+
+
+def test_a_regime_that_is_restored_falls_again_where_the_values_have_stayed_the_same(manager: VixManager) -> None:
+    walk(manager, at(11), [25.0] * 3)
+    manager.restore({"regime": "CRISIS", "panic": "false"})
+    assert walk(manager, at(11, 3), [25.0] * 30).regime is Regime.CRISIS
+    assert walk(manager, at(11, 33), [25.0]).regime is Regime.ELEVATED
+
+
+@given(path=st.lists(st.sampled_from((20.0, 24.0, 29.0, 31.0)), min_size=1, max_size=150), rise=st.integers(0, 150))
+def test_who_listens_only_while_it_does_not_rest_hears_all_that_is_said(path: list[float], rise: int) -> None:
+    asked, heard_of, books = VixManager(SETTINGS), VixManager(SETTINGS), BookKeeper().books
+    for minute, value in enumerate(path):
+        step = seen(at(9, 45) + timedelta(minutes=minute), value, prior=18.0 if minute > rise else 24.0, spx=None)
+        assert asked.read(step) == heard_of.read(step)
+        assert asked.watch(step, books) == heard(heard_of, step, books)
 
 
 def test_the_session_of_the_tests_is_a_friday() -> None:
