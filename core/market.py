@@ -227,11 +227,12 @@ class EquityMark:
 
 
 ChainLoader = Callable[[str, date], Chain | None]
-StrikesLoader = Callable[[str, date, float, Sequence[Instrument]], Strikes | None]
+StrikesLoader = Callable[[str, date, float, int, Sequence[Instrument]], Strikes | None]
+"""Root, expiry, price, how many strikes on each side of it, and further contracts."""
 Modeller = Callable[[Instrument], float | None]
 
 
-def no_strikes(_root: str, _expiry: date, _near: float, _also: Sequence[Instrument]) -> Strikes | None:
+def no_strikes(_root: str, _expiry: date, _near: float, _each_side: int, _also: Sequence[Instrument]) -> Strikes | None:
     """The loader that reads no single strikes: the whole chain has to be loaded."""
     return None
 

@@ -28,9 +28,6 @@ from helpers.pricing import discount_factor, settlement_time, years_to
 
 VIX = "VIX"
 _SESSIONS_PER_YEAR = 252
-_EACH_SIDE = 4
-"""Strikes read on each side of the price where the whole chain is not needed: the three nearest the money lie among
-them with one to spare, also where the price is a strike or two off the forward."""
 _ZERO, _MINUTE = timedelta(0), timedelta(minutes=1)
 _PAST_DAYS = 7
 """Settlement of a contract never waits longer than a long weekend."""
@@ -318,10 +315,11 @@ class MarketData:
         return self._judged(raw, root, expiry, now)
 
     def load_strikes(
-        self, feed: MarketFeed, root: str, expiry: date, now: datetime, near: float, also: Sequence[Instrument]
-    ) -> Strikes | None:
+        self, feed: MarketFeed, root: str, expiry: date, now: datetime, near: float, each_side: int,
+        also: Sequence[Instrument],
+    ) -> Strikes | None:  # fmt: skip
         """Return the rows around a price and those of some contracts, judged as those of the whole chain are."""
-        raw = feed.strikes(root, expiry, near, _EACH_SIDE, also)
+        raw = feed.strikes(root, expiry, near, each_side, also)
         if raw is None or not raw.rows or not self._is_of_now(raw.end, now):
             return None
         self._heard(raw.end)
@@ -407,11 +405,13 @@ class _OnDemand:
             self._loaded[key] = self._data.load(self._feed, root, expiry, self._now)
         return self._loaded[key]
 
-    def strikes(self, root: str, expiry: date, near: float, also: Sequence[Instrument]) -> Strikes | None:
+    def strikes(
+        self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
+    ) -> Strikes | None:
         """Return the rows around a price and of some contracts, None where this step has loaded the whole chain."""
         if (root, expiry) in self._loaded:
             return None
-        return self._data.load_strikes(self._feed, root, expiry, self._now, near, also)
+        return self._data.load_strikes(self._feed, root, expiry, self._now, near, each_side, also)
 
     def model_price(self, instrument: Instrument) -> float | None:
         return self._data.model_price(instrument, self._session, self._now, self._bars)

@@ -29,14 +29,12 @@ WORTHLESS_ASK: Final = 0.10
 _SPREAD_TOLERANCE: Final = 1e-9
 
 
-def seconds_between(start: datetime, end: datetime) -> float:
-    """Return the seconds that really pass between two naive New York times; a clock change moves them by an hour."""
-    return (to_utc(end) - to_utc(start)).total_seconds()
-
-
 def years_to(settlement: datetime, now: datetime, *, min_s: int) -> float:
-    """Return years of 31,536,000 s from now to settlement, never less than min_s seconds."""
-    return max(seconds_between(now, settlement), min_s) / SECONDS_PER_YEAR
+    """Return years of 31,536,000 s from now to settlement, never less than min_s seconds.
+
+    Those that really pass count: a clock change moves them by an hour.
+    """
+    return max((to_utc(settlement) - to_utc(now)).total_seconds(), min_s) / SECONDS_PER_YEAR
 
 
 def settlement_time(expiry: date, session: Session) -> datetime:
@@ -170,32 +168,13 @@ def price_chain(chain: Chain, session: Session, *, rate_pct: float, min_years_s:
     return PricedChain(chain, forward, years, discount, mid, good, places)
 
 
-@value
-class PricedStrikes:
-    """Some contracts of a chain with the chain's forward; mids by symbol, NaN without a GOOD quote."""
+def forward_of_strikes(strikes: Strikes, mids: dict[str, float], discount: float) -> float | None:
+    """Return the forward that the whole chain would give, None where some strikes cannot tell it.
 
-    forward: float
-    years: float
-    discount: float
-    mids: Mapping[str, float]
-
-    def volatility_of(self, instrument: Instrument) -> float | None:
-        """Return implied volatility of a contract's own GOOD quote, NaN where that says nothing; None without a row."""
-        mid = self.mids.get(instrument.symbol)
-        if mid is None or math.isnan(mid):
-            return mid
-        is_call = instrument.right is Right.CALL
-        return implied_volatility_of(mid, instrument.strike, is_call, self.forward, self.years, self.discount)
-
-
-def price_strikes(
-    strikes: Strikes, mids: dict[str, float], session: Session, *, rate_pct: float, min_years_s: int
-) -> PricedStrikes | None:
-    """Return some contracts with the forward that the whole chain would give; None where they cannot tell it.
-
-    mids are those of GOOD quotes that are known already; those of the strikes are added to them.
-    The three strikes nearest the money must have a further one on either side among those that were read without a
-    gap: beyond it the difference of call and put only grows.
+    mids are those of GOOD quotes that are known already by symbol; those of the strikes are added, NaN for any other
+    quote.  Along the strikes call less put only falls.  So no strike that was not looked at can be among the three
+    nearest the money where the two nearest lie inside of those that were read without a gap: the third is at most the
+    outermost of these, and beyond it the difference only grows.
     """
     calls: dict[float, float] = {}
     puts: dict[float, float] = {}
@@ -207,17 +186,15 @@ def price_strikes(
         if is_good and below < instrument.strike < above:
             side = calls if instrument.right is Right.CALL else puts
             side[instrument.strike] = mid
-    years = years_to(settlement_time(strikes.expiry, session), strikes.time, min_s=min_years_s)
-    discount = discount_factor(rate_pct, years)
     pairs = _pairs(calls, puts)
+    if len(pairs) < FORWARD_STRIKES:
+        return None
+    with_two = [strike for _, strike, _ in pairs]
+    lowest, highest = min(with_two), max(with_two)
+    if not (lowest < with_two[0] < highest and lowest < with_two[1] < highest):
+        return None
     forward = _median_forward(pairs, discount)
-    if forward is None or forward <= 0:
-        return None
-    with_two = [k for _, k, _ in pairs]
-    nearest = with_two[:FORWARD_STRIKES]
-    if min(with_two) in nearest or max(with_two) in nearest:
-        return None
-    return PricedStrikes(forward, years, discount, mids)
+    return None if forward is None or forward <= 0 else forward
 
 
 def _between_neighbours(strike: Floats, iv: Floats) -> Floats:

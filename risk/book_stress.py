@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -12,15 +12,18 @@ from core.market import MarketSnapshot
 from core.settings import MarginSettings
 from core.values import value
 from core.vocabulary import Leg, Structure, StructureName
-from risk.exposure import Exposure, Figures, Holding, exposure_of, figures_of
+from risk.exposure import Exposure, Holding, exposure_of
 from risk.own_margin import UNPRICED, OwnMargin, own_margin
 from risk.step_pricer import StepPricer
-from risk.stress import Losses, StressTester, Weight
+from risk.stress import Losses, StressTester, Weights
 from risk.unit_risk import C_SHOCKS, T_SHOCKS, delta_usd, naked_prices
 
 if TYPE_CHECKING:
     from core.books import Books
-    from core.trades import Trade
+
+
+_NO_CRASH: Mapping[str, float] = dict.fromkeys(C_SHOCKS, 0.0)
+"""What a crash takes from a trade that ends before the night."""
 
 
 @value
@@ -48,6 +51,11 @@ class TradeStress:
         return math.inf if self.used_usd is None else self.used_usd + self.reserved_usd
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether its margin or one of its losses could not be priced."""
+        return self.used_usd is None or None in self.losses.by_shock.values()
+
+    @property
     def is_short_premium(self) -> bool:
         return self.takes_place and bool(self.exposure.structure.shorts) and self.exposure.entry_cash_usd > 0
 
@@ -62,66 +70,55 @@ class _Standing:
     exposure: Exposure
     floor_usd: float | None
     margin: OwnMargin | None
-    weights: tuple[Weight, ...] | None
+    weights: Weights | None
     only_t: bool
 
 
 class BookStress:
     """Reads the books in this step.
 
-    Several limits ask in one step: a trade that stands as it stood is not priced again.  Nothing outlives the chains,
-    the bars, the mark and the VIX it was made from.
+    Several limits ask in one step: nothing is priced again while neither the books nor the moment have changed.  What
+    is known of a trade outlives no record of the books and no day, what it is worth no chain, bar, mark or VIX.
     """
 
     def __init__(self, settings: MarginSettings, stress: StressTester, pricer: StepPricer) -> None:
         self._settings = settings
         self._stress = stress
         self._pricer = pricer
-        self._standing: dict[str, tuple[Figures, date, _Standing | None]] = {}
+        self._read: tuple[Books, int, date] | None = None
+        self._standing: tuple[_Standing, ...] = ()
         self._seen: tuple[object, ...] = ()
-        self._priced: dict[str, TradeStress] = {}
         self._trades: tuple[TradeStress, ...] = ()
 
     def trades(self, snapshot: MarketSnapshot, books: Books) -> tuple[TradeStress, ...]:
         """Return every trade that holds or may hold something, in the order of the books; the same tuple as before
         where nothing has changed since.
         """
+        read = (books, books.changes, snapshot.session.day)
+        if read != self._read:
+            self._read, self._seen = None, ()
+            self._standing = self._standing_of(books, snapshot.session.day)
+            self._read = read
         seen = (snapshot.time, snapshot.load_chain, snapshot.bars, snapshot.equity, snapshot.vix)
         if seen != self._seen:
-            self._seen, self._priced = seen, {}
-        found: list[TradeStress] = []
-        for trade in books.open_trades():
-            standing = self._stands(trade, books, snapshot.session.day)
-            if standing is None:
-                continue
-            known = self._priced.get(trade.id)
-            if known is None or known.exposure is not standing.exposure:
-                known = self._priced[trade.id] = self._trade(standing, snapshot)
-            found.append(known)
-        trades = tuple(found)
-        if trades != self._trades:
-            self._trades = trades
+            # In this order: a reading that fails leaves no answer behind.
+            self._seen = ()
+            self._trades = tuple([self._trade(standing, snapshot) for standing in self._standing])
+            self._seen = seen
         return self._trades
 
-    def _stands(self, trade: Trade, books: Books, today: date) -> _Standing | None:
-        """Return how a trade stands by the books, None where it neither holds nor may hold anything."""
-        figures = figures_of(trade)
-        known = self._standing.get(trade.id)
-        if known is None or known[0] != figures or known[1] != today:
-            standing = self._standing_of(exposure_of(trade, books), today)
-            # What has ended is forgotten with the next change of any trade.
-            living = {other.id for other in books.open_trades()}
-            self._standing = {name: kept for name, kept in self._standing.items() if name in living}
-            known = self._standing[trade.id] = (figures, today, standing)
-        return known[2]
-
-    def _standing_of(self, exposure: Exposure, today: date) -> _Standing | None:
-        if exposure.is_flat:
-            return None
-        held = exposure.held
-        margin = own_margin(held, exposure.entry_cash_usd, self._settings, UNPRICED)
-        weights = self._stress.weights(held, today)
-        return _Standing(exposure, floor_usd(held), margin, weights, exposure.ends_on(today))
+    def _standing_of(self, books: Books, today: date) -> tuple[_Standing, ...]:
+        """Return how every trade stands by the books that holds something or may."""
+        found: list[_Standing] = []
+        for trade in books.open_trades():
+            exposure = exposure_of(trade, books)
+            if exposure.is_flat:
+                continue
+            held = exposure.held
+            margin = own_margin(held, exposure.entry_cash_usd, self._settings, UNPRICED)
+            weights = self._stress.weights(held, today)
+            found.append(_Standing(exposure, floor_usd(held), margin, weights, exposure.ends_on(today)))
+        return tuple(found)
 
     def heaviest_short(self, snapshot: MarketSnapshot, books: Books) -> str | None:
         """Return the open short-premium trade with the largest crash loss; T loss where C does not apply."""
@@ -147,22 +144,24 @@ class BookStress:
             prices = naked_prices([instrument for instrument, _ in exposure.held], snapshot, self._pricer)
             used = own_margin(exposure.held, exposure.entry_cash_usd, self._settings, prices)
         return TradeStress(
-            exposure=exposure,
-            used_usd=None if used is None else used.usd,
-            reserved_usd=exposure.pending_margin_usd,
-            naked_usd=0.0 if used is None else used.naked_usd,
-            losses=self._losses(standing, snapshot),
+            exposure,
+            None if used is None else used.usd,
+            exposure.pending_margin_usd,
+            0.0 if used is None else used.naked_usd,
+            Losses(self._losses(standing, snapshot)),
         )
 
-    def _losses(self, standing: _Standing, snapshot: MarketSnapshot) -> Losses:
+    def _losses(self, standing: _Standing, snapshot: MarketSnapshot) -> dict[str, float | None]:
         """Return held losses by shock plus all that a working opening risks; a trade that ends today meets T only."""
-        only_t, risk_usd = standing.only_t, standing.exposure.pending_risk_usd
-        value = _value_usd(standing.exposure.held, snapshot)
-        held = self._stress.losses_of(standing.weights, value, standing.floor_usd, snapshot, only_ordinary=only_t)
-        found: dict[str, float | None] = dict.fromkeys(C_SHOCKS, 0.0) if only_t else {}
-        for name, loss in held.by_shock.items():
-            found[name] = None if loss is None else loss + risk_usd
-        return Losses(found)
+        exposure, only_t = standing.exposure, standing.only_t
+        value = _value_usd(exposure.held, snapshot)
+        found = self._stress.losses_of(standing.weights, value, standing.floor_usd, snapshot, only_ordinary=only_t)
+        if exposure.pending_units:
+            risk_usd = exposure.pending_risk_usd
+            found = {name: None if loss is None else loss + risk_usd for name, loss in found.items()}
+        if only_t:
+            found |= _NO_CRASH
+        return found
 
     def _delta(self, exposure: Exposure, snapshot: MarketSnapshot) -> float | None:
         coming = [(leg.instrument, leg.ratio * exposure.pending_units) for leg in exposure.structure.legs]

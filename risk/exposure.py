@@ -6,7 +6,6 @@ in full from its INTENT on; what is filled moves from "to come" to "held".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -46,17 +45,6 @@ class Exposure:
         book's shares.
         """
         return self.structure.expiries == (day,) or self.structure.name is StructureName.SHARES
-
-
-Figures = tuple[Mapping[str, int], Structure, int, int, int, int, int]
-
-
-def figures_of(trade: Trade) -> Figures:
-    """Return all that an exposure is made from: while they are equal, so are two exposures of a trade."""
-    return (
-        dict(trade.legs), trade.structure, trade.pending_units, trade.approved_units, trade.risk_u6, trade.margin_u6,
-        trade.entry_cash_u6,
-    )  # fmt: skip
 
 
 def exposure_of(trade: Trade, books: Books) -> Exposure:

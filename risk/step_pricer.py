@@ -14,8 +14,20 @@ from core.market import Bar, ChainLoader, MarketSnapshot
 from core.settings import GreeksSettings
 from core.values import value
 from core.vocabulary import Instrument, Right
-from helpers.black76 import black_delta_of, black_price_of
-from helpers.pricing import PricedChain, PricedStrikes, price_chain, price_strikes
+from helpers.black76 import black_delta_of, black_price_of, implied_volatility_of
+from helpers.pricing import (
+    PricedChain,
+    discount_factor,
+    forward_of_strikes,
+    price_chain,
+    settlement_time,
+    years_to,
+)
+
+_EACH_SIDE = (2, 4)
+"""Strikes read on each side of the price where the whole chain is not needed: the two nearest the money and one more on
+either side, which nearly always are enough; and more of them where a quote is missing or the forward has moved on.
+"""
 
 
 @value
@@ -63,7 +75,26 @@ class ModelView:
         return black_price_of(instrument.strike, is_call, moved, shifted, self.years, self.discount)
 
 
-Views = dict[str, ModelView | None]
+Views = Mapping[str, ModelView | None]
+
+
+@value
+class Basket:
+    """Instruments that are priced together: the shares among them, and the contracts of each root and expiry."""
+
+    shares: tuple[Instrument, ...]
+    contracts: tuple[tuple[str, date, tuple[Instrument, ...]], ...]
+
+    @staticmethod
+    def of(instruments: Iterable[Instrument]) -> Basket:
+        shares: list[Instrument] = []
+        chains: dict[tuple[str, date], list[Instrument]] = {}
+        for instrument in instruments:
+            if instrument.expiry is None:
+                shares.append(instrument)
+            else:
+                chains.setdefault((instrument.root, instrument.expiry), []).append(instrument)
+        return Basket(tuple(shares), tuple([(*key, tuple(members)) for key, members in chains.items()]))
 
 
 class StepPricer:
@@ -75,7 +106,7 @@ class StepPricer:
         self._load_chain: ChainLoader | None = None
         self._bars: Mapping[str, Bar] | None = None
         self._chains: dict[tuple[str, date], PricedChain | None] = {}
-        self._views: Views = {}
+        self._views: dict[str, ModelView | None] = {}
         # By how much a forward was ahead of the index when it was last seen: where to look for it, never what it is.
         self._ahead: dict[tuple[str, date], float] = {}
 
@@ -92,52 +123,65 @@ class StepPricer:
 
     def views(self, snapshot: MarketSnapshot, instruments: Iterable[Instrument]) -> Views:
         """Return symbol -> view; None where volatility, quote or the price of the underlying is unknown."""
-        self._turn_to(snapshot)
-        wanted, known = list(instruments), self._views
-        groups: dict[tuple[str, date], list[Instrument]] = {}
-        for instrument in wanted:
-            if instrument.symbol in known:
-                continue
-            if instrument.expiry is None:
-                price = snapshot.price(instrument.symbol)
-                known[instrument.symbol] = None if price is None else ModelView(instrument, price)
-            else:
-                groups.setdefault((instrument.root, instrument.expiry), []).append(instrument)
-        for (root, expiry), members in groups.items():
-            found = self._by_their_quotes(snapshot, root, expiry, members)
-            known |= self._by_the_chain(snapshot, root, expiry, members) if found is None else found
+        wanted = list(instruments)
+        known = self.price(snapshot, Basket.of(wanted))
         return {instrument.symbol: known[instrument.symbol] for instrument in wanted}
+
+    def price(self, snapshot: MarketSnapshot, wanted: Basket) -> Views:
+        """Return the `views` of this moment, those of a basket among them."""
+        self._turn_to(snapshot)
+        known = self._views
+        for share in wanted.shares:
+            if share.symbol not in known:
+                price = snapshot.price(share.symbol)
+                known[share.symbol] = None if price is None else ModelView(share, price)
+        for root, expiry, members in wanted.contracts:
+            missing = [member for member in members if member.symbol not in known]
+            if missing and not self._by_their_quotes(snapshot, root, expiry, missing):
+                self._by_the_chain(snapshot, root, expiry, missing)
+        return known
 
     def _by_their_quotes(
         self, snapshot: MarketSnapshot, root: str, expiry: date, members: Sequence[Instrument]
-    ) -> Views | None:
-        """Return the views of contracts that the strikes around the price and their own quotes give.
+    ) -> bool:
+        """Price contracts by their own quotes and by the strikes around the price.
 
-        None where these do not say what the whole chain would: no sure forward, or a volatility that lies between
+        False where these do not say what the whole chain would: no sure forward, or a volatility that lies between
         neighbours.
         """
         spot, key = snapshot.price(members[0].underlying), (root, expiry)
         if spot is None or key in self._chains:
-            return None
+            return False
         mids, others = _fresh_mids(snapshot, members)
-        strikes = snapshot.load_strikes(root, expiry, spot + self._ahead.get(key, 0.0), others)
-        if strikes is None:
-            return None
-        rate, floor = self._settings.rate_pct, self._settings.min_years_s
-        priced = price_strikes(strikes, mids, snapshot.session, rate_pct=rate, min_years_s=floor)
-        if priced is None:
-            return None
-        self._ahead[key] = priced.forward - spot
-        found: Views = {}
+        settings, near = self._settings, spot + self._ahead.get(key, 0.0)
+        for each_side in _EACH_SIDE:
+            strikes = snapshot.load_strikes(root, expiry, near, each_side, others)
+            if strikes is None:
+                return False
+            years = years_to(settlement_time(expiry, snapshot.session), strikes.time, min_s=settings.min_years_s)
+            discount = discount_factor(settings.rate_pct, years)
+            forward = forward_of_strikes(strikes, mids, discount)
+            if forward is not None:
+                break
+        else:
+            return False
+        self._ahead[key] = forward - spot
+        found: dict[str, ModelView | None] = {}
         for member in members:
-            volatility = priced.volatility_of(member)
-            if volatility is not None and math.isnan(volatility):
-                return None
-            found[member.symbol] = None if volatility is None else _view(member, priced, volatility)
-        return found
+            symbol, is_call = member.symbol, member.right is Right.CALL
+            mid, view = mids.get(symbol), None
+            if mid is not None:  # else it has no row: nobody knows anything of it
+                # NaN of a quote that is not GOOD stays NaN.
+                volatility = implied_volatility_of(mid, member.strike, is_call, forward, years, discount)
+                if math.isnan(volatility):
+                    return False
+                view = ModelView(member, forward, volatility, years, discount)
+            found[symbol] = view
+        self._views |= found
+        return True
 
-    def _by_the_chain(self, snapshot: MarketSnapshot, root: str, expiry: date, members: Sequence[Instrument]) -> Views:
-        priced, found = self.chain(snapshot, root, expiry), Views()
+    def _by_the_chain(self, snapshot: MarketSnapshot, root: str, expiry: date, members: Sequence[Instrument]) -> None:
+        priced, found = self.chain(snapshot, root, expiry), self._views
         spot = snapshot.price(members[0].underlying)
         if priced is not None and spot is not None:
             self._ahead[root, expiry] = priced.forward - spot
@@ -146,12 +190,12 @@ class StepPricer:
             found[member.symbol] = None
             if priced is None or place is None:
                 continue
-            volatility = priced.volatility_of(place)
-            if not math.isnan(volatility):
-                found[member.symbol] = _view(member, priced, volatility)
-            elif priced.is_worthless(place):
-                found[member.symbol] = _view(member, priced, None)
-        return found
+            volatility: float | None = priced.volatility_of(place)
+            if volatility is not None and math.isnan(volatility):
+                if not priced.is_worthless(place):
+                    continue
+                volatility = None
+            found[member.symbol] = ModelView(member, priced.forward, volatility, priced.years, priced.discount)
 
     def _turn_to(self, snapshot: MarketSnapshot) -> None:
         """Forget what was priced from other inputs: a view is made of the chains and the bars of a moment alone."""
@@ -159,10 +203,6 @@ class StepPricer:
         if not is_same or snapshot.time != self._time:
             self._time, self._load_chain, self._bars = snapshot.time, snapshot.load_chain, snapshot.bars
             self._chains, self._views = {}, {}
-
-
-def _view(instrument: Instrument, priced: PricedChain | PricedStrikes, volatility: float | None) -> ModelView:
-    return ModelView(instrument, priced.forward, volatility, priced.years, priced.discount)
 
 
 def _fresh_mids(snapshot: MarketSnapshot, members: Sequence[Instrument]) -> tuple[dict[str, float], list[Instrument]]:

@@ -16,7 +16,7 @@ from core.settings import StressSettings
 from core.values import value
 from core.vocabulary import Instrument
 from risk.betas import BETA
-from risk.step_pricer import ModelView, StepPricer
+from risk.step_pricer import Basket, ModelView, StepPricer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,21 @@ class Weight:
     that reach it; is_aside where the index says nothing of it.
     """
 
-    instrument: Instrument
+    symbol: str
     qty: int
     usd_per_point: int
     follows: float
     term: float
     is_aside: bool
+
+
+@value
+class Weights:
+    """The holdings of a trade as they meet a shock on one day; has_aside where the index says nothing of one."""
+
+    rows: tuple[Weight, ...]
+    basket: Basket
+    has_aside: bool
 
 
 _Shaken = tuple[ModelView, Weight]
@@ -82,7 +91,7 @@ class StressTester:
             Shock("C_UP", True, settings.crash_up_pct / 100, settings.crash_up_iv_points / 100),
         )
 
-    def weights(self, holdings: Sequence[tuple[Instrument, int]], today: date) -> tuple[Weight, ...] | None:
+    def weights(self, holdings: Sequence[tuple[Instrument, int]], today: date) -> Weights | None:
         """Return how holdings meet a shock on a day, None where the beta of one is unknown."""
         found: list[Weight] = []
         for instrument, qty in holdings:
@@ -90,8 +99,9 @@ class StressTester:
             if beta is None:
                 return None
             follows, term = math.copysign(max(abs(beta), 1.0), beta), self._term(instrument, today)
-            found.append(Weight(instrument, qty, qty * instrument.multiplier, follows, term, beta == 0.0))
-        return tuple(found)
+            found.append(Weight(instrument.symbol, qty, qty * instrument.multiplier, follows, term, beta == 0.0))
+        basket = Basket.of([instrument for instrument, _ in holdings])
+        return Weights(tuple(found), basket, any(weight.is_aside for weight in found))
 
     def losses(
         self,
@@ -102,18 +112,18 @@ class StressTester:
     ) -> Losses:
         """Return the loss in USD of holdings against value_now_usd under every shock."""
         weights = self.weights(holdings, snapshot.session.day)
-        return self.losses_of(weights, value_now_usd, floor_usd, snapshot)
+        return Losses(self.losses_of(weights, value_now_usd, floor_usd, snapshot))
 
     def losses_of(
         self,
-        weights: Sequence[Weight] | None,
+        weights: Weights | None,
         value_now_usd: float | None,
         floor_usd: float | None,
         snapshot: MarketSnapshot,
         *,
         only_ordinary: bool = False,
-    ) -> Losses:
-        """Return the loss in USD against value_now_usd under every shock, or under the ordinary ones alone.
+    ) -> dict[str, float | None]:
+        """Return the loss in USD against value_now_usd by shock: under every one, or under the ordinary ones alone.
 
         floor_usd is the least the holdings can be worth, None without bound.  With an unknown price, or without
         weights, the loss is the whole way to that floor, or unknown.
@@ -122,19 +132,22 @@ class StressTester:
         shaken = None if value_now_usd is None or weights is None else self._shaken(weights, snapshot)
         found: dict[str, float | None] = {}
         for shock in self._ordinary if only_ordinary else self.shocks(snapshot):
-            if shaken is None or value_now_usd is None or shock.volatility_shift is None:
+            if shaken is None or value_now_usd is None or weights is None or shock.volatility_shift is None:
                 found[shock.name] = most
-            else:
-                loss = value_now_usd - _worst_value(shaken, shock.move, shock.volatility_shift)
-                found[shock.name] = loss if most is None else min(loss, most)
-        return Losses(found)
+                continue
+            worst = _value(shaken, shock.move, shock.volatility_shift)
+            if weights.has_aside:  # of both signs of the move where beta is 0, since then the index says nothing
+                worst = min(worst, _value(shaken, -shock.move, shock.volatility_shift))
+            loss = value_now_usd - worst
+            found[shock.name] = loss if most is None else min(loss, most)
+        return found
 
-    def _shaken(self, weights: Sequence[Weight], snapshot: MarketSnapshot) -> list[_Shaken] | None:
+    def _shaken(self, weights: Weights, snapshot: MarketSnapshot) -> list[_Shaken] | None:
         """Return the views of what is held, None where the price of one is unknown."""
-        views = self._pricer.views(snapshot, [weight.instrument for weight in weights])
+        views = self._pricer.price(snapshot, weights.basket)
         found: list[_Shaken] = []
-        for weight in weights:
-            view = views[weight.instrument.symbol]
+        for weight in weights.rows:
+            view = views[weight.symbol]
             if view is None or not view.serves(weight.qty):
                 return None
             found.append((view, weight))
@@ -149,16 +162,8 @@ class StressTester:
         return min(max(ratio, self._settings.iv_shift_low), self._settings.iv_shift_high)
 
 
-def _worst_value(shaken: Sequence[_Shaken], move: float, volatility_shift: float) -> float:
-    """Return the value in USD; of both signs of the move where beta is 0, since then the index says nothing."""
-    value = _value(shaken, move, volatility_shift)
-    for _, weight in shaken:
-        if weight.is_aside:
-            return min(value, _value(shaken, -move, volatility_shift))
-    return value
-
-
 def _value(shaken: Sequence[_Shaken], move: float, volatility_shift: float) -> float:
+    """Return the value in USD after a shock."""
     total = 0.0
     for view, weight in shaken:
         total += weight.usd_per_point * view.shocked(move * weight.follows, volatility_shift * weight.term)

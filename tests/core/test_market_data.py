@@ -287,8 +287,8 @@ def test_single_strikes_are_judged_as_those_of_the_chain(data: MarketData, feed:
         data.observe(feed, (), [("SPXW", DAY)])
     feed.to(at(9, 41)).chains[("SPXW", DAY)] = raw_chain(at(9, 41), [(one, 20.0, 21.0) for one in contracts])
     snapshot = data.observe(feed, (), ())
-    narrow = snapshot.load_strikes("SPXW", DAY, 5_301.0, [contracts[0]])
-    again = snapshot.load_strikes("SPXW", DAY, 5_301.0, [])
+    narrow = snapshot.load_strikes("SPXW", DAY, 5_301.0, 4, [contracts[0]])
+    again = snapshot.load_strikes("SPXW", DAY, 5_301.0, 4, [])
     whole = snapshot.load_chain("SPXW", DAY)
 
     assert narrow is not None
@@ -304,7 +304,7 @@ def test_single_strikes_are_judged_as_those_of_the_chain(data: MarketData, feed:
 
 def test_a_side_that_is_absent_alone_is_absent_in_the_row_too(data: MarketData, feed: StubFeed) -> None:
     feed.to(at(10)).chains[("SPXW", DAY)] = raw_chain(at(10), [(SHORT, 0.0, 2.0), (WING, 0.1, 0.0)])
-    found = see(data, feed).load_strikes("SPXW", DAY, 5_300.0, (SHORT, WING))
+    found = see(data, feed).load_strikes("SPXW", DAY, 5_300.0, 4, (SHORT, WING))
     assert found is not None
     quotes = {row[0]: row[1:] for row in found.rows}
     assert quotes[SHORT] == pytest.approx((math.nan, 2.0, math.nan), nan_ok=True)
@@ -315,11 +315,11 @@ def test_where_the_chain_is_loaded_no_strikes_are_read(data: MarketData, feed: S
     feed.to(at(10)).chains[("SPXW", DAY)] = raw_chain(at(10), [(SHORT, 1.9, 2.0)])
     snapshot = see(data, feed)
     assert snapshot.load_chain("SPXW", DAY) is not None
-    assert snapshot.load_strikes("SPXW", DAY, 5_300.0, ()) is None
+    assert snapshot.load_strikes("SPXW", DAY, 5_300.0, 4, ()) is None
     later = see(data, feed.to(at(10, 1)))
-    assert later.load_strikes("SPXW", DAY, 5_300.0, ()) is None
+    assert later.load_strikes("SPXW", DAY, 5_300.0, 4, ()) is None
     feed.to(at(10, 2)).chains[("SPXW", DAY)] = raw_chain(at(10, 2), [(SHORT, 1.9, 2.0)])
-    assert later.load_strikes("SPXW", DAY, 5_300.0, ()) is None, "a step that is over loads nothing any more"
+    assert later.load_strikes("SPXW", DAY, 5_300.0, 4, ()) is None, "a step that is over loads nothing any more"
 
 
 def test_a_followed_chain_is_sampled_and_any_look_at_it_counts(data: MarketData, feed: StubFeed) -> None:

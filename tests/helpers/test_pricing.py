@@ -8,16 +8,17 @@ from datetime import date, datetime, time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from core.market import Strikes
+from core.market import Chain, StrikeRow, Strikes
 from helpers.black76 import Floats
 from helpers.pricing import (
     discount_factor,
+    forward_of_strikes,
     good_quotes,
     parity_forward,
     price_chain,
-    price_strikes,
-    seconds_between,
     settlement_time,
     years_to,
 )
@@ -25,6 +26,12 @@ from tests.risk.builders import at, call, chain, put, session, without_quotes
 
 FORWARD, YEARS = 5_350.0, 5.5 * 3600 / 31_536_000
 DISCOUNT = discount_factor(4.0, YEARS)
+DISCOUNT_AT_11 = discount_factor(4.0, 5 * 3600 / 31_536_000)
+
+
+def rows(made: Chain) -> list[StrikeRow]:
+    columns = zip(made.instruments, made.bid.tolist(), made.ask.tolist(), made.wide_limit.tolist(), strict=True)
+    return list(columns)
 
 
 def column(*values: float) -> Floats:
@@ -45,39 +52,56 @@ def test_parity_forward_is_the_median_of_the_three_strikes_nearest_the_money() -
     [
         (5_330.0, 5_375.0, True),
         (-math.inf, math.inf, True),
-        (5_335.0, 5_375.0, False),  # 5340 is the lowest that was read, and one of the three
-        (5_330.0, 5_355.0, False),  # nothing above the three was read
+        (5_335.0, 5_360.0, True),  # one on either side of 5345 and 5350, the two nearest: the third is one of them
+        (5_340.0, 5_375.0, False),  # 5345 is the lowest that was read: 5340 may be nearer than 5355
+        (5_330.0, 5_355.0, False),  # and 5350 the highest
+        (5_340.0, 5_360.0, False),  # three, and nothing else
         (5_345.0, 5_360.0, False),  # two are no three
-        (5_335.0, 5_360.0, False),  # the three, and nothing else
     ],
 )
 def test_the_forward_of_some_strikes_is_that_of_all_or_unknown(below: float, above: float, is_sure: bool) -> None:
     made = chain(at(11), forward=5_346.0, low=5_000, high=5_700)
-    columns = zip(made.instruments, made.bid.tolist(), made.ask.tolist(), made.wide_limit.tolist(), strict=True)
-    of_some = price_strikes(
-        Strikes(made.expiry, made.time, list(columns), (below, above)), {}, session(), rate_pct=4.0, min_years_s=60
-    )
+    of_some = forward_of_strikes(Strikes(made.expiry, made.time, rows(made), (below, above)), {}, DISCOUNT_AT_11)
     of_all = price_chain(made, session(), rate_pct=4.0, min_years_s=60)
     assert of_all is not None
-    assert (None if of_some is None else of_some.forward) == (of_all.forward if is_sure else None)
+    assert of_all.discount == DISCOUNT_AT_11
+    assert of_some == (of_all.forward if is_sure else None)
+
+
+@given(
+    forward=st.floats(5_100, 5_600),
+    first=st.integers(0, 135),
+    count=st.integers(3, 9),
+    missing=st.sets(st.integers(0, 17), max_size=4),
+)
+def test_whichever_strikes_are_read_their_forward_is_that_of_all_or_unknown(
+    forward: float, first: int, count: int, missing: set[int]
+) -> None:
+    """Also where some of them have no GOOD quote, and wherever the forward is among them or beside them."""
+    strikes = [5_000.0 + 5 * n for n in range(141)]
+    last = min(first + count, 140)
+    around = [n for n, strike in enumerate(strikes) if abs(strike - forward) < 22]
+    gone = [f(strikes[around[n // 2 % len(around)]]) for n in sorted(missing) for f in ((put, call)[n % 2],)]
+    made = without_quotes(chain(at(11), forward=forward, low=5_000, high=5_700), *[one.symbol for one in gone])
+    below, above = strikes[first - 1] if first else -math.inf, strikes[last] if last < 140 else math.inf
+    some = [row for row in rows(made) if below < row[0].strike < above]
+    found = forward_of_strikes(Strikes(made.expiry, made.time, some, (below, above)), {}, DISCOUNT_AT_11)
+    of_all = price_chain(made, session(), rate_pct=4.0, min_years_s=60)
+    assert found is None or (of_all is not None and found == of_all.forward)
 
 
 @pytest.mark.parametrize(
     ("bid", "ask", "wide_limit"),
     [(0.0, 1.0, 9.0), (math.nan, 1.0, math.nan), (1.0, math.nan, math.nan), (1.0, 1.0, 9.0), (1.0, 1.2, 0.1)],
 )
-def test_a_strike_without_a_good_quote_says_nothing_of_volatility(bid: float, ask: float, wide_limit: float) -> None:
-    made, odd = chain(at(11)), put(5_200)
-    rows = list(zip(made.instruments, made.bid.tolist(), made.ask.tolist(), made.wide_limit.tolist(), strict=True))
-    rows = [(one, bid, ask, wide_limit) if one == odd else (one, *quote) for one, *quote in rows]
-    strikes = Strikes(made.expiry, made.time, rows, (-math.inf, math.inf))
-    priced = price_strikes(strikes, {}, session(), rate_pct=4.0, min_years_s=60)
-    assert priced is not None
-    volatility = priced.volatility_of(odd)
-    assert volatility is not None
-    assert math.isnan(volatility)
-    assert priced.volatility_of(put(1_000)) is None
-    assert priced.volatility_of(put(5_300)) == pytest.approx(0.20, abs=1e-6)
+def test_a_strike_without_a_good_quote_has_no_mid(bid: float, ask: float, wide_limit: float) -> None:
+    made, odd, mids = chain(at(11)), put(5_200), dict[str, float]()
+    quoted = [(odd, bid, ask, wide_limit) if row[0] == odd else row for row in rows(made)]
+    assert forward_of_strikes(Strikes(made.expiry, made.time, quoted, (-math.inf, math.inf)), mids, 1.0) is not None
+    assert math.isnan(mids[odd.symbol])
+    assert put(1_000).symbol not in mids
+    place = made.instruments.index(put(5_300))
+    assert mids[put(5_300).symbol] == (made.bid[place] + made.ask[place]) / 2
 
 
 def test_a_contract_without_a_bid_or_inside_out_is_not_good() -> None:
@@ -164,9 +188,9 @@ def test_fp66_a_clock_change_moves_the_seconds_to_settlement() -> None:
     # Given Friday before the clocks go forward (9 March 2025) and Monday's settlement,
     friday, monday = datetime(2025, 3, 7, 16), datetime(2025, 3, 10, 16)
     # then the weekend has 71 hours; in autumn (2 November) it has 73.
-    assert seconds_between(friday, monday) == 71 * 3600
-    assert seconds_between(datetime(2025, 10, 31, 16), datetime(2025, 11, 3, 16)) == 73 * 3600
-    assert seconds_between(datetime(2025, 9, 12, 10, 30), datetime(2025, 9, 12, 16)) == 5.5 * 3600
+    assert years_to(monday, friday, min_s=60) == 71 * 3600 / 31_536_000
+    assert years_to(datetime(2025, 11, 3, 16), datetime(2025, 10, 31, 16), min_s=60) == 73 * 3600 / 31_536_000
+    assert years_to(datetime(2025, 9, 12, 16), datetime(2025, 9, 12, 10, 30), min_s=60) == 5.5 * 3600 / 31_536_000
 
 
 def test_time_to_settlement_follows_an_early_close_and_never_falls_below_a_minute() -> None:

@@ -70,7 +70,6 @@ class Market:
     """A chain of which single strikes can be read; it keeps what was read of it."""
 
     whole: Chain
-    each_side: int = 4
     reads: list[str] = field(default_factory=list)
     asked: list[Instrument] = field(default_factory=list)
 
@@ -78,12 +77,14 @@ class Market:
         self.reads.append("whole")
         return self.whole
 
-    def load_strikes(self, _root: str, _expiry: date, near: float, also: Sequence[Instrument]) -> Strikes:
-        self.reads.append("strikes")
+    def load_strikes(
+        self, _root: str, _expiry: date, near: float, each_side: int, also: Sequence[Instrument]
+    ) -> Strikes:
+        self.reads.append(f"{each_side} strikes")
         self.asked = list(also)
         strikes = sorted(set(self.whole.strike.tolist()))
         middle = sum(strike < near for strike in strikes)
-        low, high = max(0, middle - self.each_side), min(len(strikes), middle + self.each_side)
+        low, high = max(0, middle - each_side), min(len(strikes), middle + each_side)
         asked = {item.symbol for item in also}
         whole = self.whole
         columns = zip(whole.instruments, whole.bid.tolist(), whole.ask.tolist(), whole.wide_limit.tolist(), strict=True)
@@ -109,10 +110,12 @@ def test_a_few_strikes_say_what_the_whole_chain_says_or_it_is_read(forward: floa
     reads = tuple(market.reads)
     whole = replace(market.step(), load_strikes=no_strikes)
     assert found == StepPricer(SETTINGS.greeks).views(whole, members)
-    # The index may be a strike or two off the forward; farther off, the few strikes are not sure of it.
-    assert reads in (("strikes",), ("strikes", "whole"))
-    assert abs(off) > 5 or reads == ("strikes",)
-    assert abs(off) < 25 or reads == ("strikes", "whole")
+    # The index may be a strike or two off the forward; farther off, not even more strikes are sure of it.
+    assert reads in (("2 strikes",), ("2 strikes", "4 strikes"), ("2 strikes", "4 strikes", "whole"))
+    assert abs(off) > 5 or "whole" not in reads
+    assert abs(off) < 25 or "whole" in reads
+    between_the_same = forward // 5 == (forward + off) // 5 and 0.1 < forward % 5 < 4.9
+    assert not between_the_same or reads == ("2 strikes",)
 
 
 def test_strikes_are_looked_for_where_the_forward_was_seen_last() -> None:
@@ -121,12 +124,12 @@ def test_strikes_are_looked_for_where_the_forward_was_seen_last() -> None:
     first = pricer.views(market.step(5_350.0), [leg])
     later = replace(market.step(5_352.0), time=at(11, 1))
     assert pricer.views(later, [leg]) == first
-    assert market.reads == ["strikes", "whole", "strikes"]
+    assert market.reads == ["2 strikes", "4 strikes", "whole", "2 strikes"]
     market.whole = chain(at(11), forward=5_340.0)  # the index has not followed
     fallen = pricer.views(replace(later, time=at(11, 2)), [leg])[leg.symbol]
     assert fallen is not None
     assert fallen.underlying_price == pytest.approx(5_340.0)
-    assert market.reads == ["strikes", "whole", "strikes", "strikes", "whole"]
+    assert market.reads[4:] == ["2 strikes", "4 strikes", "whole"]
 
 
 def quoted(of: Chain, instrument: Instrument, verdict: QuoteVerdict = QuoteVerdict.GOOD, age_s: float = 0.0) -> Quote:
@@ -135,15 +138,15 @@ def quoted(of: Chain, instrument: Instrument, verdict: QuoteVerdict = QuoteVerdi
 
 
 def test_a_good_quote_of_this_minute_is_not_read_again() -> None:
-    whole = chain(at(11), volatility=lambda _strike: 0.40)
+    whole = chain(at(11), forward=5_352.0, volatility=lambda _strike: 0.40)
     market, (fresh, old, wide, unquoted) = Market(whole), MEMBERS
     quotes = {
         fresh.symbol: quoted(whole, fresh),
         old.symbol: Quote(QuoteVerdict.GOOD, 1.0, 1.1, age_s=60.0),
         wide.symbol: Quote(QuoteVerdict.WIDE, 1.0, 9.0, age_s=0.0),
     }
-    found = StepPricer(SETTINGS.greeks).views(replace(market.step(), quotes=quotes), MEMBERS)
-    assert market.reads == ["strikes"]
+    found = StepPricer(SETTINGS.greeks).views(replace(market.step(5_352.0), quotes=quotes), MEMBERS)
+    assert market.reads == ["2 strikes"]
     assert market.asked == [old, wide, unquoted]
     assert found == StepPricer(SETTINGS.greeks).views(replace(market.step(), load_strikes=no_strikes), MEMBERS)
 
@@ -151,7 +154,7 @@ def test_a_good_quote_of_this_minute_is_not_read_again() -> None:
 def test_a_contract_between_whose_neighbours_a_volatility_lies_needs_the_whole_chain() -> None:
     market = Market(without_quotes(chain(at(11), volatility=skewed), put(5_300).symbol))
     found = StepPricer(SETTINGS.greeks).views(market.step(), MEMBERS)
-    assert market.reads == ["strikes", "whole"]
+    assert market.reads == ["2 strikes", "whole"]
     view = found[put(5_300).symbol]
     assert view is not None
     assert view.volatility == pytest.approx(skewed(5_300), abs=1e-3)
@@ -160,7 +163,7 @@ def test_a_contract_between_whose_neighbours_a_volatility_lies_needs_the_whole_c
 def test_a_contract_without_a_row_is_unknown_and_asks_for_nothing_more() -> None:
     market = Market(chain(at(11)))
     assert StepPricer(SETTINGS.greeks).views(market.step(), [*MEMBERS, put(1_000)])[put(1_000).symbol] is None
-    assert market.reads == ["strikes"]
+    assert market.reads == ["2 strikes"]
 
 
 def test_without_an_index_price_or_with_the_chain_at_hand_no_strikes_are_read() -> None:
