@@ -95,6 +95,8 @@ class Reconciler:
 
     def reconcile(self, snapshot: MarketSnapshot, account: Account, working: Sequence[Child]) -> Reconciliation:
         """Compare once.  working: our orders that are not final, UNRESOLVED ones included."""
+        if not (working or self._breaks or self._waiting) and self._agree(snapshot, account):
+            return CLEAN
         triggers: list[tuple[str, Trigger]] = []
         differences = {found.symbol: found for found in self._differences(snapshot, working, triggers)}
         if not differences and not self._waiting:
@@ -114,6 +116,20 @@ class Reconciler:
         return Reconciliation(self._causes(working), queries, settled, tuple(triggers), tuple(notes))
 
     # ------------------------------------------------------------------------------------------------------ comparing
+
+    def _agree(self, snapshot: MarketSnapshot, account: Account) -> bool:
+        """Whether book and broker show the same holdings and cash and no order is at work, as in nearly every step:
+        then there is nothing to look into.
+        """
+        books, broker = self._books, self._broker
+        held = books.positions()
+        for symbol, ours in held.items():
+            if broker.position(symbol) != ours:
+                return False
+        if snapshot.phase.market_open and (broker.positions() != held or broker.open_orders()):
+            return False
+        theirs = account.cash_u6 + account.unsettled_u6
+        return theirs == books.cash_u6 or self._cash_difference(account, snapshot.time) is None
 
     def _holdings(self, snapshot: MarketSnapshot, working: Sequence[Child]) -> list[tuple[str, int, int]]:
         """Return what the books and the broker do not hold alike, as (symbol, ours, theirs): first of what we know, by

@@ -355,6 +355,18 @@ def test_flt06_holdings_that_lag_behind_a_fill_wait(account: Reconciled) -> None
     assert account.next_step().causes != ()  # the fill is more than a minute old by now
 
 
+def test_a_wait_that_has_ended_does_not_count_for_the_next(account: Reconciled) -> None:
+    trade = account.opened(condor())
+    assert account.compare() == Reconciliation()  # the broker has not heard of the fill
+    account.wait(seconds=20)
+    account.agree()
+    assert account.compare() == Reconciliation()
+    account.wait(seconds=50)
+    short = put(5_900).symbol
+    account.fill(trade, account.order(trade, {short: 1}, Purpose.CLOSE), short, 1, 500_000)
+    assert account.compare() == Reconciliation()  # nor of this one, 70 s after the first
+
+
 # ----------------------------------------------------------------------------------------------------------------- cash
 
 
