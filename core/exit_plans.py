@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from core.ledger_kinds import Kind
-from core.market import Bar, MarketSnapshot, QuoteVerdict
+from core.market import MISSING_QUOTE, Bar, MarketSnapshot, QuoteVerdict
 from core.net_quote import usable
 from core.reasons import Reason
 from core.rules import QUIET, Note, Watch
 from core.settings import Settings
 from core.values import value
-from core.vocabulary import Detail, ExitPlan, Instrument, Ladder, Right, Structure
+from core.vocabulary import Detail, ExitPlan, Ladder, Right, Structure
 
 if TYPE_CHECKING:
     from core.books import Books
@@ -126,15 +126,19 @@ class ExitWatch:
         if count is None:
             count = self._counts[trade.id] = _Count()
             self.rests = False
-        spot = self._spot(trade, snapshot)
-        self._note_touch(trade, count, snapshot)
+        bar = snapshot.bars.get(trade.structure.underlying)
+        spot = None if bar is None or bar.age_s > self._spot_max_age_s else bar.close
+        if bar is not None and not count.is_touched:
+            count.is_touched = _touches(trade, bar)
         if snapshot.time < snapshot.session.after_open(plan.quiet_min):
             count.beyond = count.invalid = 0
             return None
         if trade.units < 1:
             return None  # nothing whole is held: repair and hard times see to it
         price = _close_price(trade.structure, snapshot)
-        credit, minute = trade.entry_cash, snapshot.time.replace(second=0, microsecond=0)
+        credit, minute = trade.entry_cash, snapshot.time
+        if minute.second or minute.microsecond:
+            minute = minute.replace(second=0, microsecond=0)
         is_new = minute > count.judged
         count.judged = minute
         stop = _times(plan.stop_cost_multiple, credit)
@@ -177,20 +181,6 @@ class ExitWatch:
             self.rests = False
         return None
 
-    def _spot(self, trade: Trade, snapshot: MarketSnapshot) -> float | None:
-        bar = snapshot.bars.get(trade.structure.underlying)
-        return None if bar is None or bar.age_s > self._spot_max_age_s else bar.close
-
-    def _note_touch(self, trade: Trade, count: _Count, snapshot: MarketSnapshot) -> None:
-        """A strike counts as touched by any price inside a minute after the trade began."""
-        if count.is_touched or trade.opened is None:
-            return
-        bar = snapshot.bars.get(trade.structure.underlying)
-        if bar is not None and bar.end > trade.opened:
-            for leg in trade.structure.legs:
-                if leg.ratio < 0 and _is_touched(leg.instrument, bar):
-                    count.is_touched = True
-
     # ----------------------------------------------------------------------------------------------------------- state
 
     def state(self) -> dict[str, Any]:
@@ -230,9 +220,9 @@ def _last_bid(symbol: str, snapshot: MarketSnapshot) -> float | None:
 def _close_price(structure: Structure, snapshot: MarketSnapshot) -> _ClosePrice | None:
     """Return what closing costs now; None without a valid price. A long that nobody bids for is worth 0."""
     natural = mid = 0.0
-    is_wide = False
+    is_wide, quotes = False, snapshot.quotes
     for leg in structure.legs:
-        quote, ratio = snapshot.quote(leg.instrument.symbol), leg.ratio
+        quote, ratio = quotes.get(leg.instrument.symbol, MISSING_QUOTE), leg.ratio
         verdict = quote.verdict
         if verdict is not QuoteVerdict.GOOD:
             if verdict is QuoteVerdict.NO_BID and ratio > 0:
@@ -261,8 +251,15 @@ def _is_beyond(spot: float, structure: Structure) -> bool:
     return any(leg.instrument.payoff(spot) > 0 for leg in structure.shorts)
 
 
-def _is_touched(sold: Instrument, bar: Bar) -> bool:
-    return bar.high >= sold.strike if sold.right is Right.CALL else bar.low <= sold.strike
+def _touches(trade: Trade, bar: Bar) -> bool:
+    """A sold strike counts as touched by any price inside a minute after the trade began."""
+    if trade.opened is None or bar.end <= trade.opened:
+        return False
+    for leg in trade.structure.legs:
+        sold = leg.instrument
+        if leg.ratio < 0 and (bar.high >= sold.strike if sold.right is Right.CALL else bar.low <= sold.strike):
+            return True
+    return False
 
 
 def _times(factor: float | None, credit: float) -> float | None:

@@ -56,7 +56,7 @@ class Leaving:
             self._state.drive(trade_id, trigger, snapshot.time)
         if not snapshot.phase.market_open:
             return
-        by_trade = {demand.trade: demand for demand in demands}
+        by_trade = {demand.trade: demand for demand in demands} if demands else {}
         for trade in self._books.open_trades():
             if trade.strategy not in self._apart:
                 self._ask(trade, snapshot, by_trade.get(trade.id))
@@ -68,10 +68,8 @@ class Leaving:
                 self._ask(trade, snapshot, None)
 
     def _ask(self, trade: Trade, snapshot: MarketSnapshot, demand: ExitDemand | None) -> None:
-        if trade.state not in (TradeState.PLANNED, TradeState.SETTLING) and not trade.is_flat:
-            self._leave(trade, snapshot, demand)
-
-    def _leave(self, trade: Trade, snapshot: MarketSnapshot, demand: ExitDemand | None) -> None:
+        if trade.is_flat or trade.state is TradeState.PLANNED or trade.state is TradeState.SETTLING:
+            return
         due = None if trade.state is TradeState.REPAIRING else self._due(trade, snapshot, demand)
         flattens = due is not None and due.ladder is Ladder.FLATTEN  # it goes leg by leg itself, shorts first
         if trade.uncovered_since is not None and not flattens:

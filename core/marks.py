@@ -7,10 +7,8 @@ or is worth by our model, whichever is more.
 
 from __future__ import annotations
 
-from datetime import date
-
 from core.books import Books
-from core.market import EquityMark, Mark, MarketSnapshot, Quote, QuoteVerdict
+from core.market import MISSING_QUOTE, EquityMark, Mark, MarketSnapshot, Quote, QuoteVerdict
 from core.ports import Account
 from core.settings import Settings
 from core.vocabulary import U6, Instrument, Kind
@@ -22,9 +20,10 @@ def equity_mark(snapshot: MarketSnapshot, books: Books, account: Account, settin
     marks: dict[str, Mark] = {}
     unmarked: list[str] = []
     fresh = True
+    hold_s = settings.data.mark_hold_s
     for symbol, qty in books.positions().items():
         instrument = books.instrument(symbol)
-        mark = mark_of(instrument, qty, snapshot, settings.data.mark_hold_s)
+        mark = mark_of(instrument, qty, snapshot, hold_s)
         if mark is None:
             unmarked.append(symbol)
             fresh = False
@@ -40,12 +39,15 @@ def equity_mark(snapshot: MarketSnapshot, books: Books, account: Account, settin
 
 def mark_of(instrument: Instrument, qty: int, snapshot: MarketSnapshot, hold_s: int) -> Mark | None:
     """Return the value of one unit of a holding in points, None where nothing says what it is worth."""
-    if instrument.expiry is not None and _has_ended(instrument.expiry, snapshot):
+    expiry, session = instrument.expiry, snapshot.session
+    # Past its last trading moment a contract is still held until it settles.
+    if expiry is not None and expiry <= session.day and (expiry < session.day or snapshot.time >= session.close):
         return _intrinsic(instrument, snapshot)
-    quote = snapshot.quote(instrument.symbol)
-    if quote.is_good:
-        assert quote.mid is not None
-        return Mark(quote.mid, fresh=True)
+    quote = snapshot.quotes.get(instrument.symbol, MISSING_QUOTE)
+    if quote.verdict is QuoteVerdict.GOOD:
+        mid = quote.mid
+        assert mid is not None, "a GOOD quote has both sides"
+        return Mark(mid, fresh=True)
     good = snapshot.last_good.get(instrument.symbol)
     if instrument.kind is Kind.SHARE and quote.bid is None:
         return _unquoted_share(snapshot, good)
@@ -69,12 +71,6 @@ def _unquoted_share(snapshot: MarketSnapshot, good: Quote | None) -> Mark | None
     if good is None or good.mid is None or good.age_s >= today_s:
         return None
     return Mark(good.mid, fresh=False)
-
-
-def _has_ended(expiry: date, snapshot: MarketSnapshot) -> bool:
-    """Tell whether a contract is past its last trading moment; until it settles it is still held."""
-    today = snapshot.session.day
-    return expiry < today or (expiry == today and snapshot.time >= snapshot.session.close)
 
 
 def _intrinsic(instrument: Instrument, snapshot: MarketSnapshot) -> Mark | None:
