@@ -8,7 +8,7 @@ opening is remembered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,14 +17,14 @@ from core.family import BOOK, SIGNAL_SYMBOL, SYMBOLS, Decision, SizeVerdict, Tra
 from core.family_charts import FamilyChart
 from core.family_entry import FamilyEntry
 from core.family_fold import FamilyFold
-from core.family_market import FamilyMarket, closes_in_usd
+from core.family_market import FamilyMarket
 from core.family_orders import FamilyOrders
 from core.family_ports import Health, Monitor, Policy
 from core.family_reconciler import FamilyOrder, Plan, reconcile
 from core.family_splits import FamilySplits
 from core.ledger import Ledger
 from core.ledger_kinds import Kind
-from core.market import MarketSnapshot, Session
+from core.market import Mark, MarketSnapshot, Session
 from core.reasons import Reason
 from core.rules import QUIET, Note, Watch
 from core.session_gate import GateState, SessionGate, gate_of
@@ -75,11 +75,13 @@ class FamilyParts:
 class _Bar:
     """What this step has decided.
 
-    is_clear: of the book nothing stands in the target's way; what the broker says is asked when something is opened.
+    is_halted: the book has to become flat; is_clear: of the book nothing stands in the target's way; what the broker
+    says is asked when something is opened.
     """
 
     decision: Decision
     gate: GateState
+    is_halted: bool
     is_clear: bool = False
     blocked: Reason | None = None
     outcome: str = ""
@@ -178,14 +180,15 @@ class FamilyDesk:
         for past in minutes[:-1]:
             self._read(past)  # a process before this one has decided on them
         reading = self._read(minutes[-1])
-        decision = self._decide(reading, snapshot)
-        bar = self._bar = _Bar(decision, gate_of(snapshot.phase), outcome=decision.reason)
+        is_halted, may_act = self._standing_orders()
+        decision = self._decide(reading, snapshot, is_halted=is_halted)
+        bar = self._bar = _Bar(decision, gate_of(snapshot.phase), is_halted, outcome=decision.reason)
         self._record(reading, decision, snapshot)
         if snapshot.time >= self._data_due:
             self._tell_missing(snapshot)
         if bar.gate is GateState.VERIFY and not self._is_verified:
             self._verify(snapshot)
-        if snapshot.phase.market_open and self._may_act():
+        if may_act and snapshot.phase.market_open:
             if snapshot.time >= self._auction_due:
                 self._auction(bar, snapshot)
             self._clear_the_way(bar, snapshot)
@@ -205,7 +208,7 @@ class FamilyDesk:
         self._health.observe(reading)
         return reading
 
-    def _decide(self, reading: Reading, snapshot: MarketSnapshot) -> Decision:
+    def _decide(self, reading: Reading, snapshot: MarketSnapshot, *, is_halted: bool) -> Decision:
         parts, fold, now = self._parts, self._parts.fold, snapshot.time
         vix = snapshot.vix.value if snapshot.vix is not None and snapshot.vix.is_good else None
         view = fold.view(now, self._trail, vix, loss_limit_reached=self._has_lost_too_much(snapshot))
@@ -214,30 +217,29 @@ class FamilyDesk:
             decision = Decision(CASH, Reason.ORPHAN_SESSION)
         elif parts.orders.is_leaving():
             decision = Decision(CASH, Reason.CLOSE_NOT_CONFIRMED)
-        return parts.gate.apply(decision, snapshot.phase, view.held, halted=self._is_halted())
+        return parts.gate.apply(decision, snapshot.phase, view.held, halted=is_halted)
 
     def _has_lost_too_much(self, snapshot: MarketSnapshot) -> bool:
         """Whether the session's loss limit is reached; once is for the whole session."""
         fold, settings = self._parts.fold, self._parts.settings
         if fold.lost_too_much:
             return True
-        equity = fold.sleeve_equity_usd()
-        if equity is None:
-            return False
-        pnl = fold.session_pnl_usd(closes_in_usd(snapshot, fold.shares()))
-        if pnl is None:
+        equity, pnl = fold.sleeve_equity_usd(), fold.session_pnl_usd(_marks(snapshot))
+        if equity is None or pnl is None:
             return False
         return pnl <= -settings.session_loss_fraction * settings.sleeve_fraction * equity
 
-    def _is_halted(self) -> bool:
-        return self._parts.monitor.is_halted or (self._board is not None and self._board.wants_flat(BOOK) is not None)
-
-    def _may_act(self) -> bool:
-        """Whether anything may be sent at all: a frozen account only cancels."""
+    def _standing_orders(self) -> tuple[bool, bool]:
+        """Return whether the book has to become flat, and whether anything may be sent at all: a frozen account only
+        cancels.
+        """
+        is_halted = self._parts.monitor.is_halted
         if self._board is None:
-            return False
+            return is_halted, False
         state, may_flatten = self._board.of(BOOK)
-        return state is not TradingState.HALTED or may_flatten
+        if state is not TradingState.HALTED:
+            return is_halted, True
+        return is_halted or may_flatten, may_flatten
 
     def _record(self, reading: Reading, decision: Decision, snapshot: MarketSnapshot) -> None:
         known = {} if reading.probability is None else {"p_e6": round(reading.probability * 1e6)}
@@ -304,12 +306,12 @@ class FamilyDesk:
             return
         purpose = order.purpose
         if purpose is Purpose.CLOSE:
-            purpose = Purpose.SWEEP if is_orphan else Purpose.FLATTEN if self._is_halted() else Purpose.CLOSE
+            purpose = Purpose.SWEEP if is_orphan else Purpose.FLATTEN if bar.is_halted else Purpose.CLOSE
         parts.orders.close(order, purpose, self._exit_reason(bar), snapshot)
 
     def _exit_reason(self, bar: _Bar) -> Reason:
         decision = bar.decision
-        if self._is_halted():
+        if bar.is_halted:
             return Reason.EXIT_RISK
         if bar.gate >= GateState.FLATTEN or self._parts.fold.is_orphan_session:
             return Reason.EXIT_FLATTEN
@@ -358,7 +360,7 @@ class FamilyDesk:
             if halted:
                 self._halted_before_auction.add(symbol)
             order = FamilyOrder(symbol, -held, Purpose.CLOSE)
-            purpose = Purpose.FLATTEN if self._is_halted() else Purpose.CLOSE
+            purpose = Purpose.FLATTEN if bar.is_halted else Purpose.CLOSE
             parts.orders.close(order, purpose, Reason.EXIT_FLATTEN, snapshot, at_close=True)
 
     # ------------------------------------------------------------------------------------------------------ 5 entering
@@ -375,7 +377,7 @@ class FamilyDesk:
         if bar is None or bar.decision.target is CASH or not snapshot.phase.market_open:
             return None
         target = bar.decision.target
-        working = parts.orders.working()
+        working = () if bar.is_clear else parts.orders.working()
         if working and any(item.is_opening and item.symbol == target for item in working):
             bar.outcome = AT_WORK
             return None
@@ -435,11 +437,10 @@ class FamilyDesk:
         parts, target = self._parts, bar.decision.target
         if target is CASH or bar.refused or self._is_bounded or bar.gate is not GateState.TRADE:
             return
-        value, shares = parts.entry.target_value(target, snapshot, scale), parts.fold.shares()
-        marks = closes_in_usd(snapshot, shares)
-        held = sum([shares[symbol] * price for symbol, price in marks.items()])
+        value, marks = parts.entry.target_value(target, snapshot, scale), _marks(snapshot)
         if value is not None:
-            parts.monitor.use(held, value)
+            shares = parts.fold.shares()
+            parts.monitor.use(sum([qty * marks[name].price for name, qty in shares.items() if name in marks]), value)
 
     def _tell_health(self, snapshot: MarketSnapshot) -> None:
         if self._health.is_flat():
@@ -484,3 +485,8 @@ class FamilyDesk:
     def breach_count(self) -> int:
         """Breaches of this run."""
         return self._parts.fold.breach_count
+
+
+def _marks(snapshot: MarketSnapshot) -> Mapping[str, Mark]:
+    """Return our own marks of this step."""
+    return {} if snapshot.equity is None else snapshot.equity.marks

@@ -51,12 +51,16 @@ _DAY_TRADES = 3
 
 @value
 class _Looked:
-    """The facts of a holding, and what they belong to."""
+    """The facts of a holding, what they belong to, and what follows from them: the USD that it should be worth, and
+    whether it is too large (1) or too small (-1) for that.
+    """
 
     snapshot: MarketSnapshot
     target: FamilyTarget
     movements: int
     facts: SizingFacts
+    value_usd: float | None
+    off: int
 
 
 class FamilyEntry:
@@ -95,7 +99,7 @@ class FamilyEntry:
 
     def _facts(self, wanted: Intent, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> SizingFacts:
         """Return what the sizer may look at; a holding keeps the scale that it was opened with."""
-        known = self._of_holding(target, snapshot, scale)
+        known = self._of_holding(target, snapshot, scale).facts
         return SizingFacts(
             known.equity_usd,
             known.usable_cash_usd,
@@ -109,18 +113,20 @@ class FamilyEntry:
             scale=known.scale,
         )
 
-    def _of_holding(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> SizingFacts:
+    def _of_holding(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> _Looked:
         """Return what needs no margin and no stress to be known."""
         books, last = self._books, self._last
         # A minute asks three times.  A snapshot never changes, nor what the books say before their next movement.
         if last is not None and last.snapshot is snapshot and last.target is target:
             facts = last.facts
             if last.movements == books.movements and (facts.held or facts.scale == scale):
-                return facts
+                return last
         held = books.position_of(BOOK, target)
         facts = self._look(target, snapshot, held, self._fold.scale if held else scale)
-        self._last = _Looked(snapshot, target, books.movements, facts)
-        return facts
+        value_usd = self._sizer.target_value(target, facts)
+        off = self._sizer.off(value_usd, facts) if held else 0
+        last = self._last = _Looked(snapshot, target, books.movements, facts, value_usd, off)
+        return last
 
     def _look(self, target: FamilyTarget, snapshot: MarketSnapshot, held: int, scale: float) -> SizingFacts:
         account, books_usd = snapshot.account, self._books.cash_u6 / U6
@@ -140,11 +146,12 @@ class FamilyEntry:
 
     def surplus(self, target: FamilyTarget, snapshot: MarketSnapshot) -> int:
         """Return the shares of a held target that are too many; only equity and a bid are asked for."""
-        return self._sizer.surplus(target, self._of_holding(target, snapshot, self._fold.scale))
+        held = self._of_holding(target, snapshot, self._fold.scale)
+        return self._sizer.surplus(target, held.facts) if held.off > 0 else 0
 
     def target_value(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> float | None:
         """Return V*, the USD that the target should be worth now."""
-        return self._sizer.target_value(target, self._of_holding(target, snapshot, scale))
+        return self._of_holding(target, snapshot, scale).value_usd
 
     # ----------------------------------------------------------------------------------------------------------- judge
 
@@ -172,10 +179,12 @@ class FamilyEntry:
 
     def holds_enough(self, target: FamilyTarget, snapshot: MarketSnapshot, scale: float) -> bool:
         """Whether the target is held and does not lie so far below its value that it is worth adding to."""
-        facts = self._of_holding(target, snapshot, scale)
-        if not facts.held:
+        held = self._of_holding(target, snapshot, scale)
+        if not held.facts.held:
             return False
-        return snapshot.phase is not SessionPhase.REGULAR or not self._sizer.is_short(target, facts)
+        if held.off >= 0 or snapshot.phase is not SessionPhase.REGULAR:
+            return True
+        return not self._sizer.is_short(target, held.facts)
 
     def _own(self, target: FamilyTarget, blocked: Reason | None, held: int, snapshot: MarketSnapshot) -> Verdict | None:
         """Return the book's own refusal."""

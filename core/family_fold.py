@@ -15,6 +15,7 @@ from typing import Any, Final
 from core.books import Books
 from core.family import BOOK, SYMBOLS, FamilyView, Side, Trail, side_of
 from core.ledger_kinds import Kind
+from core.market import Mark
 from core.reasons import Reason
 from core.vocabulary import U6, FamilyTarget, Purpose
 
@@ -159,15 +160,16 @@ class FamilyFold:
         """Return equity by the first mark of this session, None before it."""
         return None if self._sleeve_equity_u6 is None else self._sleeve_equity_u6 / U6
 
-    def session_pnl_usd(self, marks: Mapping[str, float]) -> float | None:
-        """Return the book's result since the open: cash of its fills, fees, and what it holds at these prices; None
-        where a held symbol has no price.
+    def session_pnl_usd(self, marks: Mapping[str, Mark]) -> float | None:
+        """Return the book's result since the open: cash of its fills, fees, and what it holds at these marks; None
+        where a held symbol has none.
         """
         total = self._session_cash_u6 / U6
         for symbol, held in self.shares().items():
-            if symbol not in marks:
+            mark = marks.get(symbol)
+            if mark is None:
                 return None
-            total += held * marks[symbol]
+            total += held * mark.price
         return total
 
     # --------------------------------------------------------------------------------------------------------- folding

@@ -7,7 +7,6 @@ in the middle of one reads the rest from history.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
 from datetime import datetime, timedelta
 from statistics import median
 
@@ -116,9 +115,3 @@ class FamilyMarket:
 
 def _signal_bar(bar: Bar | RawBar, end: datetime, number: int) -> SignalBar:
     return SignalBar(end, number, bar.open, bar.high, bar.low, bar.close, bar.volume)
-
-
-def closes_in_usd(snapshot: MarketSnapshot, symbols: Collection[str]) -> dict[str, float]:
-    """Return our own mark of each symbol that has one."""
-    marks = {} if snapshot.equity is None else snapshot.equity.marks
-    return {symbol: marks[symbol].price for symbol in symbols if symbol in marks} if symbols else {}

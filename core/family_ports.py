@@ -37,6 +37,9 @@ class Sizer(Protocol):
 
     def size(self, target: FamilyTarget, facts: SizingFacts) -> SizeVerdict: ...
 
+    def off(self, value_usd: float | None, facts: SizingFacts) -> int:
+        """Return 1 where what is held is worth too much, -1 where too little, 0 where it may stay or none can tell."""
+
     def surplus(self, target: FamilyTarget, facts: SizingFacts) -> int: ...
 
     def is_short(self, target: FamilyTarget, facts: SizingFacts) -> bool:

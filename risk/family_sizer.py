@@ -84,6 +84,13 @@ class FamilySizer:
             reason = Reason.UNSETTLED_FUNDS
         return SizeVerdict(0, price, reason, bounds, detail)
 
+    def off(self, value_usd: float | None, facts: SizingFacts) -> int:
+        """Return 1 where what is held is worth more than value_usd by more than the no-trade band, -1 where less, 0
+        inside it; 0 as well where value or bid is unknown.
+        """
+        bid = facts.quote.bid
+        return 0 if value_usd is None or bid is None else self._gap(facts.held * bid, value_usd, facts)
+
     def surplus(self, target: FamilyTarget, facts: SizingFacts) -> int:
         """Return the shares of a held target that are more than its value allows, 0 inside the band.
 

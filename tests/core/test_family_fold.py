@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from core.family import BOOK, SYMBOLS, Side
 from core.family_fold import bar_of
 from core.ledger_kinds import Kind
+from core.market import Mark
 from core.vocabulary import FamilyTarget
 from tests.core.family_ledger import DAY, FamilyLedger, clock
 
@@ -108,7 +109,7 @@ def test_a_session_that_a_second_process_announces_goes_on(ledger: FamilyLedger)
     assert fold.lost_too_much
     assert (fold.bars_since_close(now), fold.bars_held(now), fold.opens_in_session, fold.scale) == (20, 9, 2, 0.5)
     assert fold.sleeve_equity_usd() == 100_000.0
-    assert fold.session_pnl_usd({"TQQQ": 85.19}) == pytest.approx(-59.0)
+    assert fold.session_pnl_usd({"TQQQ": Mark(85.19, fresh=True)}) == pytest.approx(-59.0)
 
 
 def test_the_scale_is_that_of_the_opening_and_stays_while_it_is_held(ledger: FamilyLedger) -> None:
@@ -124,7 +125,7 @@ def test_the_scale_is_that_of_the_opening_and_stays_while_it_is_held(ledger: Fam
 def test_the_sessions_result_counts_fees_and_marks(ledger: FamilyLedger) -> None:
     order = ledger.order(clock("10:06"), "TQQQ", 100, "OPEN")
     ledger.fill(clock("10:07"), order, "TQQQ", 100, 85.0, fee_usd=1.0)
-    assert ledger.fold.session_pnl_usd({"TQQQ": 84.0}) == pytest.approx(-101.0)
+    assert ledger.fold.session_pnl_usd({"TQQQ": Mark(84.0, fresh=True)}) == pytest.approx(-101.0)
     assert ledger.fold.session_pnl_usd({}) is None
     ledger.sell("10:30", order.split("|")[1], "TQQQ", 100, 86.0)
     assert ledger.fold.session_pnl_usd({}) == pytest.approx(99.0)
