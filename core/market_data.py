@@ -322,7 +322,8 @@ class MarketData:
         raw = feed.strikes(root, expiry, near, each_side, also)
         if raw is None or not raw.rows or not self._is_of_now(raw.end, now):
             return None
-        self._heard(raw.end)
+        if self._last_data != raw.end:
+            self._heard(raw.end)
         spreads, rows = self._followed.get((root, expiry)), list[StrikeRow]()
         for instrument, raw_bid, raw_ask in raw.rows:
             bid = raw_bid if 0 < raw_bid < math.inf else math.nan

@@ -20,7 +20,6 @@ from core.vocabulary import Instrument, Right
 from helpers.black76 import Bools, Floats, black_delta, implied_volatility, implied_volatility_of
 
 SECONDS_PER_YEAR: Final = 31_536_000
-FORWARD_STRIKES: Final = 3
 REGULAR_CLOSE: Final = time(16, 0)
 """PM settlement of an index option that expires on a later day; a half day is known only when it is today's session."""
 WORTHLESS_ASK: Final = 0.10
@@ -63,14 +62,20 @@ _Pair = tuple[float, float, float]
 
 def _pairs(calls: Mapping[float, float], puts: Mapping[float, float]) -> list[_Pair]:
     """Return the strikes with two mids, nearest the money first."""
-    return sorted([(abs(call - puts[k]), k, call - puts[k]) for k, call in calls.items() if k in puts])
+    found: list[_Pair] = []
+    for strike, call in calls.items():
+        put = puts.get(strike)
+        if put is not None:
+            found.append((abs(call - put), strike, call - put))
+    found.sort()
+    return found
 
 
 def _median_forward(pairs: Sequence[_Pair], discount: float) -> float | None:
-    nearest = pairs[:FORWARD_STRIKES]
-    if len(nearest) < FORWARD_STRIKES:
+    if len(pairs) < 3:
         return None
-    return sorted([k + difference / discount for _, k, difference in nearest])[FORWARD_STRIKES // 2]
+    (_, first, of_first), (_, second, of_second), (_, third, of_third) = pairs[:3]
+    return sorted((first + of_first / discount, second + of_second / discount, third + of_third / discount))[1]
 
 
 def good_quotes(chain: Chain) -> Bools:
@@ -187,11 +192,14 @@ def forward_of_strikes(strikes: Strikes, mids: dict[str, float], discount: float
             side = calls if instrument.right is Right.CALL else puts
             side[instrument.strike] = mid
     pairs = _pairs(calls, puts)
-    if len(pairs) < FORWARD_STRIKES:
+    if len(pairs) < 4:
         return None
-    with_two = [strike for _, strike, _ in pairs]
-    lowest, highest = min(with_two), max(with_two)
-    if not (lowest < with_two[0] < highest and lowest < with_two[1] < highest):
+    low, high = sorted((pairs[0][1], pairs[1][1]))
+    is_below = is_above = False
+    for _, strike, _ in pairs[2:]:
+        is_below = is_below or strike < low
+        is_above = is_above or strike > high
+    if not (is_below and is_above):
         return None
     forward = _median_forward(pairs, discount)
     return None if forward is None or forward <= 0 else forward

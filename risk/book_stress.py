@@ -139,29 +139,22 @@ class BookStress:
         return math.fsum(known) if len(known) == len(deltas) else None
 
     def _trade(self, standing: _Standing, snapshot: MarketSnapshot) -> TradeStress:
-        exposure, used = standing.exposure, standing.margin
+        """Return a trade with its losses: those of what it holds, by shock, plus all that a working opening risks.  A
+        trade that ends today meets T only.
+        """
+        exposure, used, only_t = standing.exposure, standing.margin, standing.only_t
         if used is None:
             prices = naked_prices([instrument for instrument, _ in exposure.held], snapshot, self._pricer)
             used = own_margin(exposure.held, exposure.entry_cash_usd, self._settings, prices)
-        return TradeStress(
-            exposure,
-            None if used is None else used.usd,
-            exposure.pending_margin_usd,
-            0.0 if used is None else used.naked_usd,
-            Losses(self._losses(standing, snapshot)),
-        )
-
-    def _losses(self, standing: _Standing, snapshot: MarketSnapshot) -> dict[str, float | None]:
-        """Return held losses by shock plus all that a working opening risks; a trade that ends today meets T only."""
-        exposure, only_t = standing.exposure, standing.only_t
         value = _value_usd(exposure.held, snapshot)
-        found = self._stress.losses_of(standing.weights, value, standing.floor_usd, snapshot, only_ordinary=only_t)
+        losses = self._stress.losses_of(standing.weights, value, standing.floor_usd, snapshot, only_ordinary=only_t)
         if exposure.pending_units:
             risk_usd = exposure.pending_risk_usd
-            found = {name: None if loss is None else loss + risk_usd for name, loss in found.items()}
+            losses = {name: None if loss is None else loss + risk_usd for name, loss in losses.items()}
         if only_t:
-            found |= _NO_CRASH
-        return found
+            losses |= _NO_CRASH
+        used_usd, naked_usd = (None, 0.0) if used is None else (used.usd, used.naked_usd)
+        return TradeStress(exposure, used_usd, exposure.pending_margin_usd, naked_usd, Losses(losses))
 
     def _delta(self, exposure: Exposure, snapshot: MarketSnapshot) -> float | None:
         coming = [(leg.instrument, leg.ratio * exposure.pending_units) for leg in exposure.structure.legs]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
-from core.market import Bar, ChainLoader, MarketSnapshot
+from core.market import Bar, ChainLoader, MarketSnapshot, QuoteVerdict
 from core.settings import GreeksSettings
 from core.values import value
 from core.vocabulary import Instrument, Right
@@ -152,7 +152,15 @@ class StepPricer:
         spot, key = snapshot.price(members[0].underlying), (root, expiry)
         if spot is None or key in self._chains:
             return False
-        mids, others = _fresh_mids(snapshot, members)
+        # A GOOD quote of this very minute stands in the chain as well, and was judged more strictly.
+        mids, others, quotes = dict[str, float](), list[Instrument](), snapshot.quotes
+        for member in members:
+            quote = quotes.get(member.symbol)
+            is_fresh = quote is not None and quote.verdict is QuoteVerdict.GOOD and quote.age_s == 0.0
+            if quote is not None and is_fresh and (mid := quote.mid) is not None:
+                mids[member.symbol] = mid
+            else:
+                others.append(member)
         settings, near = self._settings, spot + self._ahead.get(key, 0.0)
         for each_side in _EACH_SIDE:
             strikes = snapshot.load_strikes(root, expiry, near, each_side, others)
@@ -203,19 +211,3 @@ class StepPricer:
         if not is_same or snapshot.time != self._time:
             self._time, self._load_chain, self._bars = snapshot.time, snapshot.load_chain, snapshot.bars
             self._chains, self._views = {}, {}
-
-
-def _fresh_mids(snapshot: MarketSnapshot, members: Sequence[Instrument]) -> tuple[dict[str, float], list[Instrument]]:
-    """Return the mids of contracts whose GOOD quote is of this very minute, and the contracts that have none.
-
-    It is the quote that stands in the chain, and a stricter judgement of it.
-    """
-    mids, others, quotes = dict[str, float](), list[Instrument](), snapshot.quotes
-    for member in members:
-        quote = quotes.get(member.symbol)
-        mid = quote.mid if quote is not None and quote.is_good and quote.age_s == 0.0 else None
-        if mid is None:
-            others.append(member)
-        else:
-            mids[member.symbol] = mid
-    return mids, others
