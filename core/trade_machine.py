@@ -14,6 +14,8 @@ from typing import Final
 
 
 class TradeState(StrEnum):
+    is_end: bool
+
     PLANNED = "PLANNED"
     ENTERING = "ENTERING"
     OPEN = "OPEN"
@@ -25,9 +27,8 @@ class TradeState(StrEnum):
     CLOSED = "CLOSED"
     CANCELLED = "CANCELLED"
 
-    @property
-    def is_end(self) -> bool:
-        return self is TradeState.CLOSED or self is TradeState.CANCELLED
+    def __init__(self, name: str) -> None:
+        self.is_end = name in ("CLOSED", "CANCELLED")
 
 
 class Trigger(StrEnum):

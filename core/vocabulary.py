@@ -48,6 +48,8 @@ class Kind(StrEnum):
 class Purpose(StrEnum):
     """What an order is for; part of every order id."""
 
+    adds_risk: bool
+
     OPEN = "OPEN"
     ADD = "ADD"
     CLOSE = "CLOSE"
@@ -57,9 +59,8 @@ class Purpose(StrEnum):
     REPAIR = "REPAIR"
     FLATTEN = "FLATTEN"
 
-    @property
-    def adds_risk(self) -> bool:
-        return self is Purpose.OPEN or self is Purpose.ADD or self is Purpose.ROLL
+    def __init__(self, name: str) -> None:
+        self.adds_risk = name in ("OPEN", "ADD", "ROLL")
 
 
 class IntentKind(StrEnum):
@@ -156,6 +157,8 @@ class OrderOutcome(StrEnum):
 class OrderStatus(StrEnum):
     """The broker's word about one leg of one order."""
 
+    is_final: bool
+
     SUBMITTED = "SUBMITTED"
     PARTIAL = "PARTIAL"
     FILLED = "FILLED"
@@ -164,9 +167,8 @@ class OrderStatus(StrEnum):
     INVALID = "INVALID"
     UPDATED = "UPDATED"
 
-    @property
-    def is_final(self) -> bool:
-        return self is OrderStatus.FILLED or self is OrderStatus.CANCELLED or self is OrderStatus.INVALID
+    def __init__(self, name: str) -> None:
+        self.is_final = name in ("FILLED", "CANCELLED", "INVALID")
 
 
 class Family(Enum):
