@@ -48,8 +48,12 @@ class LeanBroker:
         self._margin_repeats = margin_repeats
         self._tickets: dict[str, list[OrderTicket]] = {}
         self._is_live = bool(algorithm.live_mode)
-        # In a backtest holdings and orders change by a call of ours, by an order event, or over night only: what LEAN
-        # has said holds until then. Live the broker may change them at any time, and nothing is kept.
+        self._properties = {tif: _properties(tif) for tif in PlanTif}  # LEAN copies them for each order
+        self._orders: dict[int, tuple[str, bool]] = {}
+        """Our name of an order by LEAN's number, and whether it is a settlement."""
+        # In a backtest holdings change with an order event, those of its symbol, or over night only; orders at work by a
+        # call of ours as well: what LEAN has said holds until then. Live the broker may change them at any time, and
+        # nothing is kept.
         self._kept_on = date.min
         self._walked: dict[str, int] | None = None
         self._quantities: dict[str, int] = {}
@@ -60,9 +64,8 @@ class LeanBroker:
     def send(self, request: PlanOrder) -> list[BrokerEvent]:
         """Send one order; returns the refusals that LEAN states only in the ticket, all else arrives as an event."""
         algorithm, tag = self._algorithm, request.order
-        self._forget()
-        properties = OrderProperties()
-        properties.time_in_force = TimeInForce.DAY if request.tif is PlanTif.DAY else TimeInForce.GOOD_TIL_CANCELED
+        self._working = None
+        properties = self._properties[request.tif]
         if request.type is PlanType.COMBO_LIMIT:
             assert request.net_cash is not None
             sale = request.net_cash > 0
@@ -104,7 +107,7 @@ class LeanBroker:
 
         LEAN takes one cancel per ticket: where the first was lost on its way, the next leg carries the next one.
         """
-        self._forget()
+        self._working = None
         for ticket in self._known_tickets(order):
             open_still = ticket.status not in (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.INVALID)
             if open_still and ticket.cancel().is_success:
@@ -123,11 +126,16 @@ class LeanBroker:
         """Let a step of that day begin: what was kept of the day before is forgotten."""
         if day != self._kept_on:
             self._kept_on = day
-            self._forget()
+            self._walked = self._working = None
+            self._quantities.clear()
 
-    def _forget(self) -> None:
-        self._walked = self._working = None
-        self._quantities.clear()
+    def _moved(self, text: str, symbol: Symbol) -> None:
+        """Note what LEAN holds of a symbol that an event has just moved: LEAN books before it tells."""
+        held = int(self._portfolio[symbol].quantity)
+        self._quantities[text] = held
+        if self._walked is not None:
+            others = {known: quantity for known, quantity in self._walked.items() if known != text}
+            self._walked = dict(sorted({**others, text: held}.items())) if held else others
 
     def position(self, symbol: str) -> int:
         if self._is_live:
@@ -203,19 +211,31 @@ class LeanBroker:
 
     def translate(self, event: OrderEvent) -> BrokerEvent | SettlementEvent:
         """Turn LEAN's event into ours. Settlement of an expired contract has price 0 and no tag: it is never a fill."""
-        self._forget()
-        order = self._transactions.get_order_by_id(event.order_id)
-        text = self._market.instrument(event.symbol).symbol
+        self._working = None
+        number = int(event.order_id)
+        known = self._orders.get(number)
+        if known is None:
+            order = self._transactions.get_order_by_id(number)
+            known = self._orders[number] = (str(order.tag), order.type == OrderType.OPTION_EXERCISE)
+        tag, is_settlement = known
+        symbol = event.symbol
+        text = self._market.instrument(symbol).symbol
         # A whole second, as the pulse is stamped that folds it: a report is never younger than its line in the ledger.
         now: datetime = self._algorithm.time.replace(microsecond=0)
-        if order.type == OrderType.OPTION_EXERCISE:
-            return SettlementEvent(text, int(event.fill_quantity), None, bool(event.is_assignment), now)
-        status = _STATUS[int(event.status)]
-        price = to_u6(float(event.fill_price)) if event.fill_quantity != 0 else 0
-        fee = to_u6(float(event.order_fee.value.amount))
-        return BrokerEvent(
-            str(order.tag), text, status, int(event.fill_quantity), price, fee, now, str(event.message or "")
-        )
+        quantity = int(event.fill_quantity)
+        if quantity and not self._is_live:
+            self._moved(text, symbol)
+        if is_settlement:
+            return SettlementEvent(text, quantity, None, bool(event.is_assignment), now)
+        price = to_u6(float(event.fill_price)) if quantity else 0
+        fee = to_u6(float(event.order_fee.value.amount)) if quantity else 0  # without a fill LEAN books no fee
+        return BrokerEvent(tag, text, _STATUS[int(event.status)], quantity, price, fee, now, str(event.message or ""))
+
+
+def _properties(tif: PlanTif) -> OrderProperties:
+    properties = OrderProperties()
+    properties.time_in_force = TimeInForce.DAY if tif is PlanTif.DAY else TimeInForce.GOOD_TIL_CANCELED
+    return properties
 
 
 def _worst(statuses: list[Status]) -> Status:
