@@ -17,7 +17,7 @@ _CRITICAL = "CRITICAL"
 
 
 class Announcements:
-    """Listens to the records of this process; `take` empties it."""
+    """Listens to the records of this process and to whoever has something to say; `take` empties it."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -32,6 +32,10 @@ class Announcements:
             return
         urgent = "ERROR " if fields["severity"] == _CRITICAL else ""
         self._lines.append(f"{urgent}{fields['severity']} {book or 'account'} {fields['code']}: {fields['text']}")
+
+    def say(self, line: str) -> None:
+        """Add a line that no record holds."""
+        self._lines.append(line)
 
     def take(self) -> list[str]:
         """Return and forget the lines."""

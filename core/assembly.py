@@ -18,6 +18,7 @@ from core.books import Books
 from core.component_initializer import ComponentInitializer
 from core.ledger_kinds import EndReason, Kind
 from core.ledger_reader import Replay, replay_ledger
+from core.parts import Parts
 from core.ports import Broker, MarketFeed, Store
 from core.recorder import ANCHOR_CHANNEL, RunFacts
 from core.recovery import learn_settlement_values, take_over_orders
@@ -28,7 +29,7 @@ from core.setting_fields import settings_hash
 from core.settings import Mode, Settings
 from core.state_manager import Remembers
 from core.strategy_coordinator import NAME as COORDINATOR
-from core.strategy_coordinator import Parts, StrategyCoordinator
+from core.strategy_coordinator import StrategyCoordinator
 from core.turns import Turns
 from helpers.brokerages import missing_capabilities
 from risk.account_phases import AccountPhases
@@ -70,13 +71,11 @@ class Assembly:
         phases: AccountPhases,
         breaker: CircuitBreaker,
         identities: Identities,
-        announcements: Announcements,
     ) -> None:
         self._parts = parts
         self._phases = phases
         self._breaker = breaker
         self._identities = identities
-        self._announcements = announcements
         self._anchored: tuple[int, str] | None = None
         self._said = (-1, False, 0)
         self._charted: date | None = None
@@ -96,7 +95,7 @@ class Assembly:
         REDUCING until a whole step has passed, and exit plans leave all the same.
         """
         self._turns.take(self._step, now)
-        lines = self.coordinator.lines() + self._announcements.take()
+        lines = self._parts.announcements.take()
         anchor = self._parts.recorder.anchor
         if anchor is not None and anchor != self._anchored:
             self._anchored = anchor
@@ -217,7 +216,7 @@ def assemble(
         table.append(family_row(settings, feed, broker, books, fold, monitor))
     initializer = ComponentInitializer(table)
     initializer.build(now)
-    parts = join(settings, initializer, feed, broker, books)
+    parts = join(settings, initializer, feed, broker, books, announcements)
     phases, breaker = (
         part_of(initializer, "account_phases", AccountPhases),
         part_of(initializer, "circuit_breaker", CircuitBreaker),
@@ -231,7 +230,7 @@ def assemble(
     }
     for name, part in remembered.items():
         parts.state.remember(name, part)
-    assembly = Assembly(parts, run, phases, breaker, identities, announcements)
+    assembly = Assembly(parts, run, phases, breaker, identities)
     gateway = parts.gateway
     parts.recorder.contracts = lambda: {
         symbol: identities.identifier(symbol) for symbol in sorted({*books.positions(), *gateway.symbols_at_work()})
@@ -301,7 +300,7 @@ def _recover(parts: Parts, replay: Replay, identities: Identities, now: datetime
         orphans = tuple(trade.id for trade in books.open_trades())
     why = plan.distrust or ("" if whole else "The state does not reach back to the end of the ledger.")
     if why:
-        state.distrust(why)
+        state.distrust()
         orphans = tuple(trade.id for trade in books.open_trades())
     for trade in orphans:
         state.hold(trade, now)

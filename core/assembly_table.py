@@ -24,6 +24,7 @@ from core.ledger_sink import ChunkedSink
 from core.market import MarketSnapshot
 from core.market_data import MarketData
 from core.order_gateway import OrderGateway
+from core.parts import Parts
 from core.ports import Broker, MarketFeed, Store
 from core.reconciliation import Reconciler
 from core.recorder import Recorder
@@ -36,7 +37,6 @@ from core.state_manager import StateManager
 from core.state_slots import SlotStore
 from core.strategy import Strategy
 from core.strategy_coordinator import NAME as COORDINATOR
-from core.strategy_coordinator import Parts
 from core.turns import Turns
 from core.vocabulary import Disposition, Gate, TradingState
 from risk.account_phases import AccountPhases
@@ -235,7 +235,12 @@ def part_of(initializer: ComponentInitializer, name: str, kind: type[T]) -> T:
 
 
 def join(
-    settings: Settings, initializer: ComponentInitializer, feed: MarketFeed, broker: Broker, books: Books
+    settings: Settings,
+    initializer: ComponentInitializer,
+    feed: MarketFeed,
+    broker: Broker,
+    books: Books,
+    announcements: Announcements,
 ) -> Parts:
     """Take the built components out of the table, typed; what is missing here means that the run cannot start."""
 
@@ -279,6 +284,7 @@ def join(
         initializer=initializer,
         ledger=ledger,
         books=books,
+        announcements=announcements,
         clock=get("session_clock", SessionClock),
         feed=feed,
         broker=broker,

@@ -104,9 +104,12 @@ class ComponentInitializer:
         except CycleError as error:
             raise PermanentError(f"The needs of the components form a cycle: {' -> '.join(error.args[1])}.") from error
         self.self_test_errors: tuple[str, ...] = ()
-        self._unbuilt = True
-        self._causes: tuple[Cause, ...] | None = None
-        """What follows from the statuses as they are; None since the last one was set."""
+        self.is_unbuilt = True
+        """Whether something has still to be built; without that there is nothing to retry."""
+        self.causes: tuple[Cause, ...] = self._find_causes()
+        """The trading-state causes of every critical component that is not READY."""
+        self.failed: frozenset[str] = frozenset()
+        """Components that could not be built, or had too many faults."""
 
     def build(self, now: datetime) -> tuple[str, ...]:
         """Build everything whose needs are READY; returns the names that changed their status."""
@@ -114,7 +117,7 @@ class ComponentInitializer:
 
     def retry(self, now: datetime) -> tuple[str, ...]:
         """Build again what is due: failed constructions on their timetable, and what waited for them."""
-        if not self._unbuilt:
+        if not self.is_unbuilt:
             return ()
         return self._attempt(
             now, lambda entry: entry.part is None and (entry.next_try is None or now >= entry.next_try)
@@ -144,7 +147,7 @@ class ComponentInitializer:
                 self._construct(entry, now)
             if entry.status is not before:
                 changed.append(name)
-        self._unbuilt = any(entry.part is None for entry in self._entries.values())
+        self.is_unbuilt = any(entry.part is None for entry in self._entries.values())
         return tuple(changed)
 
     def _construct(self, entry: Entry, now: datetime) -> None:
@@ -166,7 +169,8 @@ class ComponentInitializer:
 
     def _set(self, entry: Entry, status: Status, error: str = "") -> None:
         entry.status, entry.error = status, error
-        self._causes = None
+        self.causes = self._find_causes()
+        self.failed = frozenset(name for name, known in self._entries.items() if known.status is Status.FAILED)
 
     # ---------------------------------------------------------------------------------------------------- at run time
 
@@ -206,12 +210,6 @@ class ComponentInitializer:
             for name in self._order
             for entry in (self._entries[name],)
         )
-
-    def causes(self) -> tuple[Cause, ...]:
-        """Return the trading-state causes of every critical component that is not READY."""
-        if self._causes is None:
-            self._causes = self._find_causes()
-        return self._causes
 
     def _find_causes(self) -> tuple[Cause, ...]:
         return tuple(

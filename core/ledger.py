@@ -85,6 +85,8 @@ class Ledger:
         self._time = datetime.min
         self._retry_at = datetime.min
         self._failure: str | None = None
+        self.causes: tuple[Cause, ...] = ()
+        """Why only orders that reduce risk are sent: the store does not take the ledger."""
         self._sealed = False
         self._counts: dict[str, int] = {}
         self._forms: dict[tuple[str, ...], Form] = {}
@@ -185,9 +187,10 @@ class Ledger:
             self._sink.flush(durable=durable)
         except LedgerError as error:
             self._failure = str(error)
+            self.causes = (Cause("ledger", TradingState.REDUCING, Reason.LEDGER_NOT_DURABLE),)
             self._retry_at = self._time + RETRY_AFTER
             return False
-        self._failure = None
+        self._failure, self.causes = None, ()
         return True
 
     def before_order(self) -> None:
@@ -203,12 +206,6 @@ class Ledger:
         if self.flush(durable=True):
             self._tail, self._tail_since = [], self._seq
         self._sink.open_chunk()
-
-    def causes(self) -> tuple[Cause, ...]:
-        """Return why only orders that reduce risk are sent: the store does not take the ledger."""
-        if self._failure is None:
-            return ()
-        return (Cause("ledger", TradingState.REDUCING, Reason.LEDGER_NOT_DURABLE),)
 
     def seal(self, now: datetime, **fields: Any) -> None:
         """Write RUN_ENDED with the counts of all lines before it, and save everything.

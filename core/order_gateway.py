@@ -62,11 +62,12 @@ class OrderGateway:
         self._group_wait = group_wait
         self._desk = ReportDesk(ledger, books, broker.find)
         self._doubts = BrokerDoubts(run, ledger, books, broker, self._desk)
-        self._orders = WorkingOrders()
+        self.orders = WorkingOrders()
+        """What is at work; only the gateway and its desks change it."""
         self._maker = OrderMaker(run, settings, books)
         self._sender = OrderSender(settings, ledger, books, broker, self._maker)
-        self._ends = OrderEnds(ledger, books, self._orders, self._sender, drive)
-        self._closings = ClosingDesk(settings, ledger, books, broker, self._orders, self._maker, self._stop)
+        self._ends = OrderEnds(ledger, books, self.orders, self._sender, drive)
+        self._closings = ClosingDesk(settings, ledger, books, broker, self.orders, self._maker, self._stop)
 
     # ---------------------------------------------------------------------------------------------------- the outside
 
@@ -82,21 +83,21 @@ class OrderGateway:
         self._sender.open_session()
 
     def parents(self) -> tuple[Parent, ...]:
-        return self._orders.parents
+        return self.orders.parents
 
     def working_children(self) -> tuple[Child, ...]:
-        return self._orders.children
+        return self.orders.children
 
     def opening_of(self, strategy: str) -> Parent | None:
         """Return the live opening of a strategy; it is not asked again while one is at work."""
-        return self._orders.opening_of(strategy)
+        return self.orders.opening_of(strategy)
 
     def closing_of(self, trade: str) -> Parent | None:
         """Return the live closing of a trade, repairs apart; there is never more than one."""
-        return self._orders.closing(trade)
+        return self.orders.closing(trade)
 
     def symbols_at_work(self) -> tuple[str, ...]:
-        return self._orders.symbols
+        return self.orders.symbols
 
     # ----------------------------------------------------------------------------------- 1 fold reports, watch clocks
 
@@ -135,7 +136,7 @@ class OrderGateway:
 
         in_step: all reports of this minute have been folded.
         """
-        for parent in self._orders.parents:
+        for parent in self.orders.parents:
             child = parent.working
             if child is None:
                 continue
@@ -187,11 +188,11 @@ class OrderGateway:
             next_step_at=now,
             ladder_end=now + timedelta(seconds=steps * self._settings.ladder_step_s),
         )
-        self._orders.add(parent)
+        self.orders.add(parent)
 
     def begin(self, parent: Parent) -> None:
         """Start working a parent that its owner has planned; INTENT and the allowing VERDICT stand in the ledger."""
-        self._orders.add(parent)
+        self.orders.add(parent)
 
     def stop(self, parent: Parent, now: datetime) -> None:
         """Stop a parent: its order is cancelled, and when that is confirmed it ends."""
@@ -221,9 +222,9 @@ class OrderGateway:
         """Move every parent one step if its time has come. Closings first, then openings in the order in which they
         began.
         """
-        if not self._orders.parents:
+        if not self.orders.parents:
             return
-        for parent in sorted(self._orders, key=lambda item: (item.is_opening, item.started, item.intent_id)):
+        for parent in sorted(self.orders, key=lambda item: (item.is_opening, item.started, item.intent_id)):
             parent.was_rejected = False  # holdings were compared since
             if parent.end is None:
                 self._work_parent(parent, snapshot)
@@ -279,7 +280,7 @@ class OrderGateway:
             return
         if self._sender.must_wait(parent, snapshot):
             return
-        verdict = self._sender.refusal(parent, draft, self._orders.children, snapshot)
+        verdict = self._sender.refusal(parent, draft, self.orders.children, snapshot)
         if verdict is not None:
             self._denied(parent, verdict.reason, now)
             return
@@ -325,7 +326,7 @@ class OrderGateway:
         return (
             (bool(self._desk.waiting) and bool(self._group_wait))
             or self._closings.is_waiting
-            or any(child.state in waits or child.is_broken for child in self._orders.children)
+            or any(child.state in waits or child.is_broken for child in self.orders.children)
             or self._books.has_uncovered
         )
 
@@ -334,7 +335,7 @@ class OrderGateway:
         self.watch(snapshot.time, in_step=False)
         if not snapshot.phase.market_open:
             return
-        for parent in self._orders:
+        for parent in self.orders:
             if parent.replacing and parent.working is None and parent.end is None:
                 parent.replacing = False
                 self._work_parent(parent, snapshot)
@@ -342,7 +343,7 @@ class OrderGateway:
         for trade in self._books.open_trades():
             if trade.uncovered_since is not None:
                 self.repair(trade, snapshot)
-        for parent in self._orders:
+        for parent in self.orders:
             if parent.children == 0 and not parent.is_opening:
                 self._work_parent(parent, snapshot)
 
@@ -367,7 +368,7 @@ class OrderGateway:
 
     def cancel_openings(self, now: datetime) -> None:
         """Cancel every working opening that could not be sent now: whoever may not open has none at work."""
-        for parent in self._orders.parents:
+        for parent in self.orders.parents:
             if not parent.is_opening or parent.stopping:
                 continue
             state, _ = self._sender.state_of(parent.strategy, parent.structure.symbols)
@@ -376,7 +377,7 @@ class OrderGateway:
 
     def cancel_all(self, now: datetime) -> None:
         """Cancel everything at work but what waits for the auction's word; allowed in every phase."""
-        for parent in self._orders:
+        for parent in self.orders:
             if not parent.stopping and not (parent.style is Style.ON_CLOSE and now < parent.ladder_end):
                 self._stop(parent, now)
 
@@ -390,7 +391,7 @@ class OrderGateway:
 
     def leave_open(self, now: datetime) -> None:
         """The run ends here: what still works has no outcome that anyone will learn."""
-        for parent in self._orders:
+        for parent in self.orders:
             child = parent.working
             if child is not None and child.unresolved_at is None:
                 child.unresolved_at = now
@@ -409,7 +410,7 @@ class OrderGateway:
         if parent.is_opening and self._books.trade(parent.trade).state is TradeState.PLANNED:
             self._drive(parent.trade, Trigger.SENT, now)  # it died between the word and the deed: it may be sent
         parent.child = child
-        self._orders.add(parent)
+        self.orders.add(parent)
         self._desk.register(parent, child)
 
     def query(self, order: str, now: datetime) -> None:
@@ -432,12 +433,12 @@ class OrderGateway:
         """Put every order in doubt that we count as at work and the broker does not know: it may have filled, or ended,
         while nobody was listening.
         """
-        for parent in self._orders:
+        for parent in self.orders:
             child = parent.working
             if child is not None and self._broker.find(child.id) is None:
                 self._ends.doubt(parent, child, now)
 
     def recover_unknown(self, now: datetime) -> None:
         """Book what orders in doubt must have filled that the broker does not know any more."""
-        if self._orders.parents and self._doubts.recover(self.working_children(), now):
+        if self.orders.parents and self._doubts.recover(self.working_children(), now):
             self.fold(now)

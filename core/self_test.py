@@ -15,7 +15,7 @@ from core.trade_machine import traps
 from core.vocabulary import Instrument, Intent, IntentKind, Ladder, Leg, Right, SessionPhase, Structure, StructureName
 
 if TYPE_CHECKING:
-    from core.strategy_coordinator import Parts
+    from core.parts import Parts
 
 _MANAGER_MEMBERS = ("name", "rests", "watch")
 _STRATEGY_MEMBERS = ("name", "priority", "root", "window", "watches", "enter", "leave", "cap", "max_open")

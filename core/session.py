@@ -7,6 +7,7 @@ clock is never asked.  Times are naive New York.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import count
 
@@ -21,6 +22,16 @@ FIRST_CLOSES = 5
 """The opening price is judged against the mean of so many first minute closes (risk.md 3)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A phase of a session, from its first moment to the first one after it."""
+
+    session: Session
+    phase: SessionPhase
+    start: datetime
+    end: datetime
+
+
 class SessionClock:
     """Sessions and session phases of the anchor exchange. Remembers only what it computed from the calendar."""
 
@@ -28,8 +39,8 @@ class SessionClock:
         self._settings = settings
         self._closed_days = frozenset(settings.closed_days)
         self._sessions: dict[date, Session | None] = {}
-        self._span = (datetime.max, datetime.max, SessionPhase.CLOSED)
-        """The phase that was asked for last: its first moment, the first one after it, and the phase."""
+        self._span: Span | None = None
+        """What was asked for last: it holds for every moment between its start and its end."""
 
     def covers(self, day: date) -> bool:
         """Tell whether the calendar is proven for a day; the self-test asks."""
@@ -61,14 +72,18 @@ class SessionClock:
 
     def phase(self, now: datetime) -> SessionPhase | None:
         """Return the phase of a step stamped now; None where no step runs (before O-30, after X+15, on closed days)."""
-        start, end, phase = self._span
-        if start <= now < end:
-            return phase
+        span = self.at(now)
+        return None if span is None else span.phase
+
+    def at(self, now: datetime) -> Span | None:
+        """Return session and phase of a step stamped now, None where no step runs."""
+        span = self._span
+        if span is not None and span.start <= now < span.end:
+            return span
         span = self._span_at(now)
-        if span is None:
-            return None
-        self._span = span
-        return span[2]
+        if span is not None:
+            self._span = span
+        return span
 
     def minutes(self, day: date) -> list[datetime]:
         """Return the minutes of a day that have a step, in order; none where the exchange stays closed."""
@@ -81,15 +96,14 @@ class SessionClock:
 
     def next_start(self, now: datetime) -> datetime:
         """Return the first moment from now on in which a step may run: now itself inside of a session's steps."""
-        if self.phase(now) is not None:
+        if self.at(now) is not None:
             return now
         session = self.session(now.date())
         if session is None or now > session.open:
             session = self.next_session(now.date())
         return session.after_open(-self._settings.pre_open_min)
 
-    def _span_at(self, now: datetime) -> tuple[datetime, datetime, SessionPhase] | None:
-        """Return the phase of now between its first moment and the first one after it."""
+    def _span_at(self, now: datetime) -> Span | None:
         session = self.session(now.date())
         if session is None:
             return None
@@ -108,7 +122,7 @@ class SessionClock:
             (session.after_open(-settings.pre_open_min), SessionPhase.PRE_OPEN),
         ):
             if now >= start:
-                return start, end, phase
+                return Span(session, phase, start, end)
             end = min(end, start)
         return None
 

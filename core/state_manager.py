@@ -67,7 +67,8 @@ class StateManager:
         self._parts: dict[str, Remembers] = {}
         self._held: set[str] = set()
         self._ladders: dict[str, int] = {}
-        self._distrust = ""
+        self.causes: tuple[Cause, ...] = ()
+        """The trading-state cause of a start that could not be explained."""
 
     @property
     def slots(self) -> SlotStore | None:
@@ -103,15 +104,9 @@ class StateManager:
         standing.rest(now)
         return standing.refusal()
 
-    def distrust(self, why: str) -> None:
+    def distrust(self) -> None:
         """Only reduce risk until the operator has adopted what was found on start."""
-        self._distrust = why
-
-    def causes(self) -> tuple[Cause, ...]:
-        """Return the trading-state cause of a start that could not be explained."""
-        if not self._distrust:
-            return ()
-        return (Cause("state.distrusted", TradingState.REDUCING, Reason.STATE_REDUCING),)
+        self.causes = (Cause("state.distrusted", TradingState.REDUCING, Reason.STATE_REDUCING),)
 
     # --------------------------------------------------------------------------------------------------------- trades
 

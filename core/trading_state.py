@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.reasons import Reason
 from core.rules import Cause
-from core.vocabulary import Disposition, Gate, Scope, TradingState, Verdict
+from core.vocabulary import Disposition, Gate, Intent, Scope, TradingState, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,14 @@ class StateBoard:
     """All causes of the present step."""
 
     def __init__(self) -> None:
-        self._causes: tuple[Cause, ...] = ()
+        self.causes: tuple[Cause, ...] = ()
         self._states: dict[tuple[Scope, str], TradingState] = {}
-
-    @property
-    def causes(self) -> tuple[Cause, ...]:
-        return self._causes
 
     def replace(self, causes: Iterable[Cause]) -> tuple[Change, ...]:
         """Take the causes of this step in; returns what changed, account first, then by subject."""
-        gone, self._causes = self._causes, tuple(causes)
-        if not gone and not self._causes:
-            return ()  # as in nearly every step: nothing was wrong, and nothing is
+        self.causes = tuple(causes)
         worst: dict[tuple[Scope, str], Cause] = {}
-        for cause in self._causes:
+        for cause in self.causes:
             key = (cause.scope, "" if cause.scope is Scope.ACCOUNT else cause.subject)
             if key not in worst or cause.state > worst[key].state:
                 worst[key] = cause
@@ -69,7 +63,7 @@ class StateBoard:
         closed.
         """
         state, flatten = TradingState.ACTIVE, True
-        for cause in self._causes:
+        for cause in self.causes:
             if cause.concerns(strategy, symbols):
                 state = max(state, cause.state)
                 if cause.state is TradingState.HALTED and cause.disposition is not Disposition.FLATTEN:
@@ -83,18 +77,28 @@ class StateBoard:
         state, flatten = self.of(strategy)
         if state is not TradingState.HALTED or not flatten:
             return None
-        return next(cause for cause in self._causes if cause.state is TradingState.HALTED)
+        return next(cause for cause in self.causes if cause.state is TradingState.HALTED)
 
     def refusal(self, gate: Gate, strategy: str, symbols: Iterable[str] = ()) -> Verdict | None:
         """Return the refusal that a gate owns: the reason of its own causes; lifecycle answers for all that no gate
         owns.
         """
         wanted = frozenset(symbols)
-        for cause in self._causes:
+        for cause in self.causes:
             if cause.state is TradingState.ACTIVE or cause.gate is not gate or not cause.concerns(strategy, wanted):
                 continue
             reason = cause.reason
             if gate is Gate.LIFECYCLE and cause.scope is Scope.ACCOUNT and reason is not Reason.COMPONENT_NOT_READY:
                 reason = Reason.STATE_HALTED if cause.state is TradingState.HALTED else Reason.STATE_REDUCING
             return Verdict.refuse(reason, cause=cause.name)
+        return None
+
+    def owned_refusal(self, intent: Intent) -> Verdict | None:
+        """Return the refusal of the first gate that owns a cause against this intent, with its own reason; lifecycle
+        comes last.
+        """
+        for gate in (Gate.DATA, Gate.BREAKER, Gate.DRAWDOWN, Gate.EMERGENCY, Gate.LIFECYCLE):
+            refusal = self.refusal(gate, intent.strategy, intent.structure.symbols)
+            if refusal is not None:
+                return refusal.at(gate)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 OPENED = "OPENED"
@@ -11,16 +12,13 @@ class Funnel:
     """Counts per strategy of one session; every evaluation ends in exactly one outcome (FN-P1)."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], int] = {}
-
-    def count(self, strategy: str, outcome: str) -> None:
-        key = (strategy, outcome)
-        self._counts[key] = self._counts.get(key, 0) + 1
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """Minutes of this session by strategy and outcome."""
 
     def close_session(self) -> Mapping[str, Mapping[str, int]]:
         """Return the counts of the session by strategy and outcome, sorted, and start anew."""
         counts: dict[str, dict[str, int]] = {}
-        for (strategy, outcome), count in sorted(self._counts.items()):
+        for (strategy, outcome), count in sorted(self.counts.items()):
             counts.setdefault(strategy, {})[outcome] = count
-        self._counts.clear()
+        self.counts.clear()
         return counts

@@ -18,9 +18,9 @@ from typing import Any
 
 from core.books import Books
 from core.eastern import from_utc_text
+from core.parts import Parts
 from core.session import SessionClock
 from core.settings import SessionSettings
-from core.strategy_coordinator import Parts
 from core.trades import Trade
 from engine.enums import OptionRight
 from engine.host import EngineJob, Host

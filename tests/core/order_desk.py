@@ -160,7 +160,7 @@ class OrderDesk(Desk):
             self.state.drive(trade, trigger, self.now)
         for note in found.notes:
             self.ledger.append(note.kind, note.book, self.now, **note.fields)
-        self.board.replace([*self.causes, *found.causes, *self.ledger.causes()])
+        self.board.replace([*self.causes, *found.causes, *self.ledger.causes])
         self.gateway.cancel_openings(self.now)
         self.leaving.leave(view, self.demands)
         if view.phase is SessionPhase.CLOSED:

@@ -57,7 +57,7 @@ def test_components_are_built_in_dependency_order_whatever_the_order_of_the_tabl
     assert [line.status for line in initializer.report()] == [Status.READY] * 7
     assert initializer.part("sizer") == "built from ['margin', 'vix']"
     assert initializer.entry_refusal("friday") is None
-    assert initializer.causes() == ()
+    assert [*initializer.causes] == []
 
 
 def test_fp01_a_constructor_that_raises_is_named_and_all_others_are_built() -> None:
@@ -128,7 +128,7 @@ def test_a_permanent_error_is_tried_once_more_at_the_next_open_and_not_before() 
 
 
 def test_a_critical_component_reduces_or_freezes_the_account() -> None:
-    causes = built(ledger=Flaky(PermanentError("disk full"))).causes()
+    causes = built(ledger=Flaky(PermanentError("disk full"))).causes
     assert {(cause.subject, cause.state, cause.disposition) for cause in causes} == {
         ("ledger", TradingState.REDUCING, None),
         ("gateway", TradingState.HALTED, Disposition.FREEZE),
@@ -139,7 +139,7 @@ def test_a_missing_view_stops_nothing_and_a_missing_strategy_only_itself() -> No
     initializer = built(charts=Flaky(ValueError("no chart")), friday=Flaky(ValueError("bad setting")))
     assert initializer.entry_refusal("another") is None
     assert initializer.entry_refusal("friday") is not None
-    assert initializer.causes() == ()
+    assert [*initializer.causes] == []
 
 
 def test_three_faults_in_thirty_minutes_fail_a_component_until_the_next_open() -> None:
@@ -155,16 +155,18 @@ def test_three_faults_in_thirty_minutes_fail_a_component_until_the_next_open() -
 
 def test_causes_follow_every_change_of_a_status() -> None:
     initializer = built(ledger=Flaky(TransientError("no store yet"), times=1))
-    assert {cause.subject for cause in initializer.causes()} == {"ledger", "gateway"}
+    assert {cause.subject for cause in initializer.causes} == {"ledger", "gateway"}
     initializer.retry(OPEN + timedelta(minutes=1))
-    assert initializer.causes() == ()
+    assert [*initializer.causes] == []
     assert initializer.degrade("gateway", "polls the broker")
-    assert initializer.causes() == ()
+    assert [*initializer.causes] == []
     for _ in range(3):
         initializer.fault("gateway", "ZeroDivisionError", OPEN + timedelta(minutes=2))
-    assert [cause.subject for cause in initializer.causes()] == ["gateway"]
+    assert [cause.subject for cause in initializer.causes] == ["gateway"]
+    assert initializer.failed == {"gateway"}
     initializer.session_opened(OPEN + timedelta(days=1))
-    assert initializer.causes() == ()
+    assert [*initializer.causes] == []
+    assert initializer.failed == frozenset()
 
 
 def test_ci_p1_any_failed_subset_permits_no_more_than_each_of_its_members() -> None:
@@ -176,8 +178,8 @@ def test_ci_p1_any_failed_subset_permits_no_more_than_each_of_its_members() -> N
             for strategy in ("friday", "another"):
                 if any(alone[name].entry_refusal(strategy) is not None for name in subset):
                     assert together.entry_refusal(strategy) is not None, subset
-            worst = max((cause.state for name in subset for cause in alone[name].causes()), default=TradingState.ACTIVE)
-            assert max((cause.state for cause in together.causes()), default=TradingState.ACTIVE) >= worst
+            worst = max((cause.state for name in subset for cause in alone[name].causes), default=TradingState.ACTIVE)
+            assert max((cause.state for cause in together.causes), default=TradingState.ACTIVE) >= worst
 
 
 def test_fp47_a_failed_self_test_blocks_entries_and_nothing_else() -> None:
@@ -186,4 +188,4 @@ def test_fp47_a_failed_self_test_blocks_entries_and_nothing_else() -> None:
     refusal = initializer.entry_refusal("friday")
     assert refusal is not None
     assert refusal.reason is Reason.SELF_TEST_FAILED
-    assert initializer.causes() == ()
+    assert [*initializer.causes] == []

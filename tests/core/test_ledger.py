@@ -204,7 +204,7 @@ def test_while_the_store_fails_openings_stop_and_records_wait_in_memory() -> Non
     desk.open()  # a closing order goes on without it; nothing is raised here
     with pytest.raises(LedgerError, match="the disk is full"):
         desk.ledger.before_order()
-    (cause,) = desk.ledger.causes()
+    (cause,) = desk.ledger.causes
     assert (cause.state, cause.reason) == (TradingState.REDUCING, Reason.LEDGER_NOT_DURABLE)
 
 
@@ -217,10 +217,10 @@ def test_once_the_store_writes_again_nothing_is_missing() -> None:
     desk.store.refuses = False
     desk.wait(seconds=30)
     desk.ledger.append(Kind.PHASE, "", desk.now, phase="REGULAR")
-    assert desk.ledger.causes()  # it is tried again once a minute
+    assert desk.ledger.causes  # it is tried again once a minute
     desk.wait(minutes=1)
     desk.close(trade)
-    assert desk.ledger.causes() == ()
+    assert desk.ledger.causes == ()
     desk.ledger.before_order()
     assert [json.loads(line)["seq"] for line in desk.store.joined().splitlines()] == list(range(desk.ledger.seq))
 

@@ -371,9 +371,9 @@ def test_a_doubt_that_ends_without_any_fill_ends_the_trade_without_a_result(worl
 
 
 def test_what_could_not_be_explained_at_start_only_reduces_risk(world: Lifecycle) -> None:
-    assert world.state.causes() == ()
-    world.state.distrust("two histories")
-    assert [cause.state for cause in world.state.causes()] == [TradingState.REDUCING]
+    assert [*world.state.causes] == []
+    world.state.distrust()
+    assert [cause.state for cause in world.state.causes] == [TradingState.REDUCING]
 
 
 # ----------------------------------------------------------------------------------------------------------- strategies
