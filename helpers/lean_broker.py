@@ -51,8 +51,8 @@ class LeanBroker:
         self._properties = {tif: _properties(tif) for tif in PlanTif}  # LEAN copies them for each order
         self._orders: dict[int, tuple[str, bool]] = {}
         """Our name of an order by LEAN's number, and whether it is a settlement."""
-        # In a backtest holdings change with an order event, those of its symbol, or over night only; orders at work by a
-        # call of ours as well: what LEAN has said holds until then. Live the broker may change them at any time, and
+        # In a backtest holdings change with an order event, those of its symbol, or over night only; orders at work
+        # also by a call of ours: what LEAN has said holds until then. Live the broker may change them at any time, and
         # nothing is kept.
         self._kept_on = date.min
         self._walked: dict[str, int] | None = None
