@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from json.encoder import encode_basestring_ascii as quote
+from operator import call
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -255,7 +256,7 @@ class Form:
         Raises LedgerError naming kind, field, value and what was expected.
         """
         try:
-            texts = [write(value) for write, value in zip(self._writes, (book, *fields.values()), strict=True)]
+            texts = list(map(call, self._writes, (book, *fields.values())))
         except REFUSALS:
             self.check(fields)
             raise  # the name of the book
