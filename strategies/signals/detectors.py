@@ -15,6 +15,7 @@ from strategies.signals.windows import OPENING_MINUTES, SPAN, OrderedWindow, Win
 EVEN: Final = 0.5
 
 _ROOT: Final = math.sqrt(SPAN)
+_LN2: Final = math.log(2.0)
 
 
 class Detector(ABC):
@@ -43,7 +44,7 @@ class RsiReversion(Detector):
         if gain == 0 and loss == 0:
             return EVEN
         # RSI - 50, written so that the mirrored market gives exactly the opposite.
-        return sigmoid(-(50.0 * (gain - loss) / (gain + loss)) / 10.0 * math.log(2.0))
+        return sigmoid(-(50.0 * (gain - loss) / (gain + loss)) / 10.0 * _LN2)
 
 
 class SqueezeBreakout(Detector):
@@ -74,8 +75,7 @@ class SqueezeBreakout(Detector):
         mean = math.fsum(closes) / SPAN
         deviation = off_mean(closes, mean) / _ROOT
         width = deviation / mean
-        self._widths.add(width)
-        narrow = self._widths.quantile(self.QUANTILE, of_at_least=self.WIDTHS_NEEDED)
+        narrow = self._widths.take(width, self.QUANTILE, of_at_least=self.WIDTHS_NEEDED)
         if narrow is None:
             return None
         self._squeezed = self._squeezed + 1 if width <= narrow else 0

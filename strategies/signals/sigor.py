@@ -6,6 +6,7 @@ All state starts anew at each open.  A missing or senseless minute is answered N
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import date
 
 from core.reasons import Reason
@@ -15,15 +16,15 @@ from strategies.signals.detectors import TOTAL_WEIGHT, all_detectors
 from strategies.signals.windows import Windows, sigmoid
 
 
-def fuse(votes: dict[str, tuple[float, float]], settings: SignalSettings) -> float:
-    """Return the fused probability of votes (name -> probability, weight); at least one is needed.
+def fuse(votes: Iterable[tuple[float, float]], settings: SignalSettings) -> float:
+    """Return the fused probability of votes (probability, weight); at least one is needed.
 
     Mirrored votes give the mirrored answer: fuse(1 - p) = 1 - fuse(p).
     """
     low = settings.logit_clip_prob
     high = 1.0 - low
     odds = weights = 0.0
-    for vote, weight in votes.values():
+    for vote, weight in votes:
         clipped = low if vote < low else high if vote > high else vote
         odds += weight * math.log(clipped / (1.0 - clipped))
         weights += weight
@@ -38,37 +39,40 @@ class Sigor:
     def __init__(self, settings: SignalSettings) -> None:
         self._settings = settings
         self._day: date | None = None
+        self._begin(None)
+
+    def _begin(self, day: date | None) -> None:
+        """Forget everything: detectors and windows belong to one session."""
+        self._day = day
         self._windows = Windows()
-        self._detectors = all_detectors()
+        self._looks = tuple((detector.name, detector.weight, detector.vote) for detector in all_detectors())
 
     def update(self, bar: SignalBar | MissingBar) -> Reading:
         day = bar.end.date()
         if day != self._day:
-            self._day = day
-            self._windows, self._detectors = Windows(), all_detectors()
-        if bar.number <= self._windows.number:
+            self._begin(day)
+        windows = self._windows
+        if bar.number <= windows.number:
             return Reading.not_ready(bar.end, Reason.SIGNAL_INVALID)
         if isinstance(bar, MissingBar):
-            self._windows.miss(bar.number)
+            windows.miss(bar.number)
             return Reading.not_ready(bar.end, Reason.BAR_MISSING)
         if not bar.is_sound:
-            self._windows.miss(bar.number)
+            windows.miss(bar.number)
             return Reading.not_ready(bar.end, Reason.SIGNAL_INVALID)
-        self._windows.take(bar)
-        return self._answer(bar)
+        windows.take(bar)
+        return self._answer(bar, windows)
 
-    def _answer(self, bar: SignalBar) -> Reading:
-        found: dict[str, tuple[float, float]] = {}
+    def _answer(self, bar: SignalBar, windows: Windows) -> Reading:
         votes: dict[str, float] = {}
-        ready = 0.0
-        for detector in self._detectors:
-            vote = detector.vote(bar, self._windows)
+        weights: list[float] = []
+        for name, weight, vote_on in self._looks:
+            vote = vote_on(bar, windows)
             if vote is not None:
-                votes[detector.name] = vote
-                found[detector.name] = (vote, detector.weight)
-                ready += detector.weight
-        if self._windows.is_without_volume:
+                votes[name] = vote
+                weights.append(weight)
+        if windows.is_without_volume:
             return Reading.not_ready(bar.end, Reason.SIGNAL_INVALID, votes)
-        if ready < self._settings.ready_weight_fraction * TOTAL_WEIGHT or not found:
+        if not votes or sum(weights) < self._settings.ready_weight_fraction * TOTAL_WEIGHT:
             return Reading.not_ready(bar.end, Reason.SIGNAL_WARMING_UP, votes)
-        return Reading.ready(bar.end, fuse(found, self._settings), votes)
+        return Reading.ready(bar.end, fuse(zip(votes.values(), weights, strict=True), self._settings), votes)

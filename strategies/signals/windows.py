@@ -59,10 +59,11 @@ class Windows:
         self.bars += 1
         close, volume = bar.close, bar.volume
         if self.closes:
-            change = close - self.closes[-1]
+            before = self.closes[-1]
+            change = close - before
             self.gains.append(change if change > 0 else 0.0)
             self.losses.append(-change if change < 0 else 0.0)
-            self.returns.append(math.log(close / self.closes[-1]))
+            self.returns.append(math.log(close / before))
         self.closes.append(close)
         self.volumes.append(volume)
         span = bar.high - bar.low
@@ -114,21 +115,14 @@ class OrderedWindow:
         self._values: deque[float] = deque()
         self._ascending: list[float] = []
 
-    def add(self, value: float) -> None:
-        """Take a value in; where the window is full the oldest one leaves."""
+    def take(self, value: float, share: float, *, of_at_least: int = 1) -> float | None:
+        """Take a value in (where the window is full the oldest one leaves) and return a quantile of what is in it then,
+        with linear interpolation between the two nearest values; None while there are fewer than wanted.
+        """
         if len(self._values) == self._size:
             del self._ascending[bisect_left(self._ascending, self._values.popleft())]
         self._values.append(value)
         insort(self._ascending, value)
-
-    def clear(self) -> None:
-        self._values.clear()
-        self._ascending.clear()
-
-    def quantile(self, share: float, *, of_at_least: int = 1) -> float | None:
-        """Return the quantile, with linear interpolation between the two nearest values; None while there are fewer
-        than wanted.
-        """
         ordered, count = self._ascending, len(self._ascending)
         if count < of_at_least:
             return None
@@ -137,6 +131,10 @@ class OrderedWindow:
         if lower + 1 >= count:
             return ordered[lower]
         return ordered[lower] + (place - lower) * (ordered[lower + 1] - ordered[lower])
+
+    def clear(self) -> None:
+        self._values.clear()
+        self._ascending.clear()
 
 
 def off_mean(values: list[float], mean: float) -> float:

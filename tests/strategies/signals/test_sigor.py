@@ -29,11 +29,11 @@ def run(bars: list[SignalBar | MissingBar] | list[SignalBar], signal: Sigor | No
 def test_property_6_mirrored_votes_fuse_to_the_mirrored_probability(votes: dict[str, float]) -> None:
     weighed = {name: (vote, WEIGHTS[name]) for name, vote in votes.items()}
     mirrored = {name: (1.0 - vote, WEIGHTS[name]) for name, vote in votes.items()}
-    assert fuse(mirrored, SETTINGS) == pytest.approx(1.0 - fuse(weighed, SETTINGS), abs=1e-12)
+    assert fuse(mirrored.values(), SETTINGS) == pytest.approx(1.0 - fuse(weighed.values(), SETTINGS), abs=1e-12)
 
 
 def test_one_certain_detector_among_three_even_ones_of_its_weight() -> None:
-    votes = {"a": (1.0, 1.0), "b": (0.5, 1.0), "c": (0.5, 1.0), "d": (0.5, 1.0)}
+    votes = [(1.0, 1.0), (0.5, 1.0), (0.5, 1.0), (0.5, 1.0)]
     odds = math.log(0.98 / 0.02) / 4
     assert fuse(votes, SETTINGS) == pytest.approx(1 / (1 + math.exp(-2.5 * odds)))
 

@@ -22,14 +22,13 @@ from tests.strategies.signals.minutes import random_session
 def test_a_quantile_that_is_kept_is_exactly_that_of_the_newest_values_sorted_anew(
     values: list[float], size: int, share: float
 ) -> None:
-    window = OrderedWindow(size)
+    window, demanding = OrderedWindow(size), OrderedWindow(size)
     for place, value in enumerate(values, 1):
-        window.add(value)
         newest = sorted(values[max(0, place - size) : place])
         rank = share * (len(newest) - 1)
         lower, upper = math.floor(rank), min(math.floor(rank) + 1, len(newest) - 1)
-        assert window.quantile(share, of_at_least=len(newest) + 1) is None
-        assert window.quantile(share, of_at_least=len(newest)) == newest[lower] + (rank - lower) * (
+        assert demanding.take(value, share, of_at_least=len(newest) + 1) is None
+        assert window.take(value, share, of_at_least=len(newest)) == newest[lower] + (rank - lower) * (
             newest[upper] - newest[lower]
         )
 
@@ -37,10 +36,11 @@ def test_a_quantile_that_is_kept_is_exactly_that_of_the_newest_values_sorted_ane
 def test_a_window_that_was_cleared_begins_anew() -> None:
     window = OrderedWindow(3)
     for value in (5.0, 1.0, 3.0, 2.0):
-        window.add(value)
+        window.take(value, 0.25)
     window.clear()
-    window.add(7.0)
-    assert (window.quantile(0.25), window.quantile(0.25, of_at_least=2)) == (7.0, None)
+    assert window.take(7.0, 0.25, of_at_least=2) is None
+    window.clear()
+    assert window.take(7.0, 0.25) == 7.0
 
 
 def test_the_columns_end_with_what_the_newest_bars_say() -> None:
