@@ -224,6 +224,7 @@ def _write_ledger(bodies: Sequence[dict[str, Any]]) -> list[str]:
     for body in bodies:
         ledger.append(Kind.MARK if "px" in body else Kind.VERDICT, "", now, **body)
         now += minute
+    ledger.flush(durable=False)
     return sink.lines
 
 
