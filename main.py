@@ -20,6 +20,7 @@ from core.family import SYMBOLS
 from core.session import SessionClock
 from core.settings import AccountType as PlanAccount, Brokerage as PlanBrokerage, Mode, Settings
 from helpers.lean_broker import LeanBroker
+from helpers.lean_charts import LeanCharts
 from helpers.lean_market import LeanMarket
 from helpers.lean_store import LeanStore
 from helpers.log_budget import LogBudget
@@ -47,6 +48,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         self._silent = False
         self._rests_until = datetime.min
         self._shown: dict[str, str] = {}
+        self._charts = LeanCharts(self)
         self._log_budget = LogBudget(settings.log, live=self.live_mode)
         self._configure(settings)
         self._market = LeanMarket(self)
@@ -206,7 +208,7 @@ class BulkheadAlgorithm(QCAlgorithm):
                 self._shown[name] = value
                 self.set_runtime_statistic(name, value)
         for chart, series, point in assembly.chart_points():
-            self.plot(chart, series, point)
+            self._charts.add(chart, series, point)
 
 
 def _switch_off_assignment(security: Security) -> None:

@@ -27,6 +27,7 @@ class Surface(Probe):
         self.add_shares("SPY")
         self.add_indices("SPX", "VIX")
         self._canonical = self.add_chain(0, 0, 2)
+        self._line: Series | None = None
         self.words()
         self.on_tick("11-25 09:00", self.prices)
         self.at("11-25 09:31", self.prices, self.chain)
@@ -124,6 +125,12 @@ class Surface(Probe):
             self.note("again", bool(ticket.cancel().is_success))
 
     def chart(self) -> None:
+        if self._line is None:
+            chart = Chart("Conformance lines")
+            self._line = Series("equity", SeriesType.LINE, "%")
+            chart.add_series(self._line)
+            self.add_chart(chart)
+        self._line.add_point(self.utc_time, float(self.portfolio.total_portfolio_value))
         self.plot("Conformance", "value", float(self.portfolio.total_portfolio_value))
         self.plot("Conformance", "spy", float(self.securities[self._watched["SPY"]].price))
         self.set_runtime_statistic("Conformance", f"{self.time:%H:%M} {self.portfolio.cash:.2f}")
