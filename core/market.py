@@ -14,7 +14,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from core.ports import Account, Floats
+from core.ports import Account, Floats, RawBar
 from core.reasons import Reason
 from core.values import value
 from core.vocabulary import Instrument, SessionPhase, Verdict
@@ -67,17 +67,8 @@ class Quote:
 MISSING_QUOTE = Quote(QuoteVerdict.MISSING)
 
 
-@value
-class Bar:
-    """Last real minute bar of a share or index; age_s from its end to the step."""
-
-    end: datetime
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    age_s: float
+Bar = RawBar
+"""The last real minute bar of a share or index, as old as it is for the step."""
 
 
 @dataclass(frozen=True, slots=True)

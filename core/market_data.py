@@ -8,18 +8,31 @@ step alone.
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
 
 from core.component_initializer import RETRY_MIN
 from core.contracts import UNDERLYING
-from core.market import Bar, Chain, MarketSnapshot, Quote, Session, StrikeRow, Strikes
+from core.market import (
+    Bar,
+    Chain,
+    MarketSnapshot,
+    OpeningPrice,
+    OpeningStatus,
+    Quote,
+    QuoteVerdict,
+    Session,
+    StrikeRow,
+    Strikes,
+)
 from core.ports import Floats, MarketFeed, RawBar, RawChain, RawQuote
-from core.quote_judge import ChainSpreads, QuoteJudge, SpreadHistory, price
+from core.quote_judge import ChainSpreads, QuoteJudge, price
 from core.session import OpeningPriceKeeper, SessionClock
 from core.settings import Settings
 from core.vocabulary import Instrument, Right, Structure
@@ -28,6 +41,8 @@ from helpers.pricing import discount_factor, settlement_time, years_to
 
 VIX = "VIX"
 _SESSIONS_PER_YEAR = 252
+_symbol = attrgetter("symbol")
+_GOOD = QuoteVerdict.GOOD
 _ZERO, _MINUTE = timedelta(0), timedelta(minutes=1)
 _PAST_DAYS = 7
 """Settlement of a contract never waits longer than a long weekend."""
@@ -35,7 +50,9 @@ _PAST_DAYS = 7
 
 @dataclass(slots=True)
 class _Seen:
-    """What was seen of one instrument: today's last real quote, and its last GOOD one with the spot of that moment."""
+    """What was seen of one instrument: today's last real quote and sorted spreads, and its last GOOD quote with the
+    spot of that moment.
+    """
 
     instrument: Instrument
     day: date
@@ -43,6 +60,7 @@ class _Seen:
     good: Quote | None = None
     good_at: datetime = datetime.min
     good_spot: float | None = None
+    spreads: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -86,7 +104,6 @@ class MarketData:
         self._regular: dict[str, float] = {}
         self._past: dict[tuple[str, date], float] = {}
         self._seen: dict[str, _Seen] = {}
-        self._spreads = SpreadHistory()
         self._followed: dict[tuple[str, date], ChainSpreads] = {}
         self._read_whole: dict[tuple[str, date], datetime] = {}
         self._layouts: dict[tuple[str, date], _Layout] = {}
@@ -96,6 +113,7 @@ class MarketData:
         self._daily_tries = 0
         self._daily_due: datetime | None = None
         self._last_data: datetime | None = None
+        self._opened_at: OpeningPrice | None = None
 
     @property
     def tickers(self) -> tuple[str, ...]:
@@ -116,9 +134,9 @@ class MarketData:
         now: when the step is stamped, where that is later than the feed's minute.
         """
         now = feed.time if now is None else now
-        session, phase = self._clock.session(now.date()), self._clock.phase(now)
-        assert session is not None, "a step is asked for only inside a session"
-        assert phase is not None, "a step is asked for only inside a session"
+        at = self._clock.at(now)
+        assert at is not None, "a step is asked for only inside a session"
+        session, phase = at.session, at.phase
         # The step's own minute: when a step of live trading is late, the feed's time may be in the next one already.
         minute = now.replace(second=0, microsecond=0) if now.second or now.microsecond else now
         self._feed, self._minute = feed, minute
@@ -127,18 +145,18 @@ class MarketData:
         if self._daily_due is not None and now >= self._daily_due:
             self._read_daily(feed, session)
         anchor_bar = self._read_bars(feed.bars_of(minute, self._tickers), session, now)
-        bars = {
-            # On a minute's end, as nearly all are, nothing has to be reckoned.
-            name: Bar(
-                raw.end, raw.open, raw.high, raw.low, raw.close, raw.volume,
-                0.0 if raw.end == now else (now - raw.end).total_seconds(),
-            )
-            for name, raw in self._bars.items()
-        }  # fmt: skip
+        bars: dict[str, Bar] = {}
+        for name, bar in self._bars.items():
+            bars[name] = bar if bar.end == now else bar.seen_at(now)
         on_demand = _OnDemand(self, feed, session, now, bars)
         if phase.market_open:
             for root, expiry in chains:
                 self._follow(on_demand, root, expiry)
+        opening = self._opened_at
+        if opening is None:
+            opening = self._opening.observe(feed, session, anchor_bar, self._prior_close.get(self._anchor))
+            if opening.status is not OpeningStatus.PENDING:
+                self._opened_at = opening  # decided once a session
         halted = feed.halted()
         quotes: dict[str, Quote] = {}
         last_good: dict[str, Quote] = {}
@@ -150,7 +168,7 @@ class MarketData:
             phase=phase,
             quotes=quotes,
             bars=bars,
-            opening=self._opening.observe(feed, session, anchor_bar, self._prior_close.get(self._anchor)),
+            opening=opening,
             prior_close=self._prior_close,
             listed=_Listed(feed, minute),
             load_chain=on_demand.chain,
@@ -184,13 +202,13 @@ class MarketData:
             self._seen = {symbol: seen for symbol, seen in self._seen.items() if seen.day == ended}
             for seen in self._seen.values():
                 seen.raw = None
+                seen.spreads.clear()
         self._day = session.day
         self._bars, self._regular = {}, {}
-        self._spreads = SpreadHistory()
         self._followed, self._read_whole, self._layouts = {}, {}, {}
         self._prior_close, self._rv20 = {}, None
         self._daily_tries, self._daily_due = 0, datetime.min
-        self._last_data = None
+        self._last_data = self._opened_at = None
 
     def _silent_s(self, session: Session, now: datetime) -> float:
         since = session.open if self._last_data is None else max(session.open, self._last_data)
@@ -249,15 +267,15 @@ class MarketData:
         self, feed: MarketFeed, instruments: Sequence[Instrument], now: datetime, halted: frozenset[str],
         quotes: dict[str, Quote], last_good: dict[str, Quote],
     ) -> None:  # fmt: skip
-        found = feed.quotes_of(self._minute, [instrument.symbol for instrument in instruments])
+        found, today = feed.quotes_of(self._minute, map(_symbol, instruments)), now.date()
         for instrument in instruments:
-            self._judge_quote(instrument, found.get(instrument.symbol), now, halted, quotes, last_good)
+            self._judge_quote(instrument, found.get(instrument.symbol), now, today, halted, quotes, last_good)
 
     def _judge_quote(
-        self, instrument: Instrument, raw: RawQuote | None, now: datetime, halted: frozenset[str],
+        self, instrument: Instrument, raw: RawQuote | None, now: datetime, today: date, halted: frozenset[str],
         quotes: dict[str, Quote], last_good: dict[str, Quote],
     ) -> None:  # fmt: skip
-        symbol, today = instrument.symbol, now.date()
+        symbol = instrument.symbol
         seen = self._seen.get(symbol)
         if seen is None:
             seen = self._seen[symbol] = _Seen(instrument, today)
@@ -267,18 +285,20 @@ class MarketData:
         median = None if followed is None else followed.median(symbol)
         if raw is not None and (raw.end == now or (raw.end < now and raw.end.date() == today)):
             if seen.raw is None or raw.end > seen.raw.end:
-                self._heard(raw.end)
+                if raw.end != self._last_data:
+                    self._heard(raw.end)
                 if raw.bid is not None and raw.ask is not None and raw.ask > raw.bid > 0:
-                    self._spreads.add(symbol, raw.ask - raw.bid)
+                    insort(seen.spreads, raw.ask - raw.bid)
                     if followed is not None:
                         followed.usual(raw.end, symbol, raw.ask - raw.bid)
             seen.raw = raw
-        if median is None:
-            median = self._spreads.median(symbol)
+        spreads = seen.spreads
+        if median is None and spreads:
+            median = (spreads[(len(spreads) - 1) // 2] + spreads[len(spreads) // 2]) / 2
         is_halted = bool(halted) and (symbol in halted or instrument.underlying in halted)
         quote = self._judge.judge(instrument, seen.raw, now, halted=is_halted, median=median)
         quotes[symbol] = quote
-        if quote.is_good:
+        if quote.verdict is _GOOD:
             assert seen.raw is not None
             if seen.good_at != seen.raw.end:
                 spot = None if instrument.expiry is None else self._spot_at(seen.raw.end, instrument)

@@ -23,7 +23,10 @@ Floats = npt.NDArray[np.float64]
 
 @value
 class RawBar:
-    """A real (never filled-forward) minute bar of trades; end is the minute's end, prices in points."""
+    """A real (never filled-forward) minute bar of trades; end is the minute's end, prices in points.
+
+    age_s: from its end to the step that sees it; none as the feed gives it out.
+    """
 
     end: datetime
     open: float
@@ -31,6 +34,12 @@ class RawBar:
     low: float
     close: float
     volume: float
+    age_s: float = 0.0
+
+    def seen_at(self, now: datetime) -> RawBar:
+        """Return the same bar as a later step sees it."""
+        age_s = (now - self.end).total_seconds()
+        return RawBar(self.end, self.open, self.high, self.low, self.close, self.volume, age_s)
 
 
 @value

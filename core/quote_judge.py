@@ -92,32 +92,22 @@ def price(value: float | None) -> float | None:
     return value if value is not None and 0 < value < math.inf else None
 
 
-class SpreadHistory:
-    """Spreads of single contracts so far in the session, kept sorted."""
+class ChainSpreads:
+    """Spreads of the contracts of a chain so far in the session, kept sorted.
+
+    A minute may come in parts, and a part may come twice: of each contract one spread a minute is taken in.
+    """
 
     def __init__(self) -> None:
         self._sorted: dict[str, list[float]] = {}
-
-    def add(self, symbol: str, spread: float) -> None:
-        insort(self._sorted.setdefault(symbol, []), spread)
+        self._minute = datetime.min
+        self._is_in: set[str] = set()
 
     def median(self, symbol: str) -> float | None:
         spreads = self._sorted.get(symbol)
         if not spreads:
             return None
         return (spreads[(len(spreads) - 1) // 2] + spreads[len(spreads) // 2]) / 2
-
-
-class ChainSpreads(SpreadHistory):
-    """Spreads of the contracts of a chain.
-
-    A minute may come in parts, and a part may come twice: of each contract one spread a minute is taken in.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._minute = datetime.min
-        self._is_in: set[str] = set()
 
     def usual(self, minute: datetime, symbol: str, spread: float) -> float | None:
         """Take in a contract's spread in the minute that ended, in points (not above 0, or NaN: it has no market), and

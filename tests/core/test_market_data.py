@@ -117,6 +117,10 @@ def test_the_opening_price_comes_with_the_snapshot(data: MarketData, feed: StubF
         snapshot = see(data, feed)
     assert snapshot.opening.status is OpeningStatus.KNOWN
     assert snapshot.opening.price == 600.0
+    feed.bars.clear()
+    later, monday = see(data, feed.to(at(15))), see(data, feed.to(datetime(2025, 9, 15, 9)))
+    assert later.opening == snapshot.opening
+    assert monday.opening.status is OpeningStatus.PENDING
 
 
 # ---------------------------------------------------------------------------------------------------------- daily bars
@@ -205,6 +209,17 @@ def test_a_spread_blows_out_against_the_contracts_own_median(data: MarketData, f
         see(data, feed, SHORT)
     feed.to(at(10, 10)).quotes[SHORT.symbol] = raw_quote(at(10, 10), 20.0, 21.0)
     assert see(data, feed, SHORT).quote(SHORT.symbol).verdict is QuoteVerdict.WIDE
+
+
+def test_spreads_of_the_day_before_say_nothing_of_todays(data: MarketData, feed: StubFeed) -> None:
+    held, opened = put(5_300, date(2025, 9, 19)), datetime(2025, 9, 15, 10)
+    for minute in range(10):
+        feed.to(at(10, minute)).quotes[held.symbol] = raw_quote(at(10, minute), 20.0, 20.1)
+        see(data, feed, held)
+    for minute in range(2):
+        now = opened + timedelta(minutes=minute)
+        feed.to(now).quotes[held.symbol] = raw_quote(now, 20.0, 21.0)
+        assert see(data, feed, held).quote(held.symbol).verdict is QuoteVerdict.GOOD
 
 
 def test_with_quotes_adds_the_legs_of_a_structure_to_the_same_step(data: MarketData, feed: StubFeed) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.market import QuoteVerdict
 from core.ports import RawQuote
-from core.quote_judge import ChainSpreads, QuoteJudge, SpreadHistory
+from core.quote_judge import ChainSpreads, QuoteJudge
 from core.settings import Settings
 from core.vocabulary import Instrument
 from tests.risk.builders import call, put
@@ -133,7 +133,7 @@ def test_medians_of_a_chain_are_those_of_each_contracts_minutes(minutes: list[di
     """Contracts come and go from minute to minute, a minute without a two-sided market does not count, and one that is
     read in parts, or twice, counts once.
     """
-    chain, single = ChainSpreads(), SpreadHistory()
+    chain = ChainSpreads()
     seen: dict[int, list[float]] = {place: [] for place in range(4)}
     for number, minute in enumerate(minutes):
         places = sorted(minute)
@@ -145,8 +145,6 @@ def test_medians_of_a_chain_are_those_of_each_contracts_minutes(minutes: list[di
         for place in places:
             if not math.isnan(minute[place]):
                 seen[place].append(minute[place])
-                single.add(CONTRACTS[place].symbol, minute[place])
     for place, contract in enumerate(CONTRACTS):
         expected = median(seen[place]) if seen[place] else None
         assert chain.median(contract.symbol) == (None if expected is None else pytest.approx(expected))
-        assert single.median(contract.symbol) == (None if expected is None else pytest.approx(expected))
