@@ -9,7 +9,7 @@ opening is remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.books import Books
@@ -86,8 +86,6 @@ class _Bar:
     blocked: Reason | None = None
     outcome: str = ""
     refused: bool = False
-    bounded: bool = False
-    auction: set[str] = field(default_factory=set)
 
 
 class FamilyDesk:
@@ -211,23 +209,14 @@ class FamilyDesk:
     def _decide(self, reading: Reading, snapshot: MarketSnapshot, *, is_halted: bool) -> Decision:
         parts, fold, now = self._parts, self._parts.fold, snapshot.time
         vix = snapshot.vix.value if snapshot.vix is not None and snapshot.vix.is_good else None
-        view = fold.view(now, self._trail, vix, loss_limit_reached=self._has_lost_too_much(snapshot))
+        most = parts.settings.session_loss_fraction * parts.settings.sleeve_fraction
+        view = fold.view(now, self._trail, vix, loss_limit_reached=fold.has_lost(most, _marks(snapshot)))
         decision = parts.policy.decide(reading, view)
         if fold.is_orphan_session:
             decision = Decision(CASH, Reason.ORPHAN_SESSION)
         elif parts.orders.is_leaving():
             decision = Decision(CASH, Reason.CLOSE_NOT_CONFIRMED)
         return parts.gate.apply(decision, snapshot.phase, view.held, halted=is_halted)
-
-    def _has_lost_too_much(self, snapshot: MarketSnapshot) -> bool:
-        """Whether the session's loss limit is reached; once is for the whole session."""
-        fold, settings = self._parts.fold, self._parts.settings
-        if fold.lost_too_much:
-            return True
-        equity, pnl = fold.sleeve_equity_usd(), fold.session_pnl_usd(_marks(snapshot))
-        if equity is None or pnl is None:
-            return False
-        return pnl <= -settings.session_loss_fraction * settings.sleeve_fraction * equity
 
     def _standing_orders(self) -> tuple[bool, bool]:
         """Return whether the book has to become flat, and whether anything may be sent at all: a frozen account only

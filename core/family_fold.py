@@ -49,7 +49,8 @@ class FamilyFold:
         self._last_close_fold: datetime | None = None
         self._left_for: dict[str, FamilyTarget] = {}
         self._target = FamilyTarget.CASH
-        self._sleeve_equity_u6: int | None = None
+        self.sleeve_equity_u6: int | None = None
+        """Equity by the first mark of this session, None before it."""
         self._session_cash_u6 = 0
         self._breaches: Counter[str] = Counter()
         self._looked_at = -1
@@ -100,10 +101,11 @@ class FamilyFold:
 
     def view(self, now: datetime, trail: Trail, vix: float | None, *, loss_limit_reached: bool) -> FamilyView:
         """Return what a decision looks at; trail counts the reading in that it decides on."""
+        held, closed = self._held_since, self._closed_at
         return FamilyView(
             held=self.held(),
-            bars_held=self.bars_held(now),
-            bars_since_close=self.bars_since_close(now),
+            bars_held=0 if held is None else _bars_since(held, now),
+            bars_since_close=None if closed is None else _bars_since(closed, now),
             switched_side=self.switched_side,
             opens_in_session=len(self._opens_sent),
             trail=trail,
@@ -113,15 +115,11 @@ class FamilyFold:
 
     def bars_held(self, now: datetime) -> int:
         """Return session bars from the first fill of what is held; 0 while nothing is."""
-        since = self._held_since
-        return 0 if since is None or now < since else (now - since) // _MINUTE
+        return 0 if self._held_since is None else _bars_since(self._held_since, now)
 
     def bars_since_close(self, now: datetime) -> int | None:
         """Return session bars from the fill that reached CASH, None before the first one of this session."""
-        since = self._closed_at
-        if since is None:
-            return None
-        return 0 if now < since else (now - since) // _MINUTE
+        return None if self._closed_at is None else _bars_since(self._closed_at, now)
 
     @property
     def opens_in_session(self) -> int:
@@ -156,10 +154,6 @@ class FamilyFold:
         """Return the day trades of the last five sessions, today included."""
         return sum(day in self._sessions for day in self._day_trades)
 
-    def sleeve_equity_usd(self) -> float | None:
-        """Return equity by the first mark of this session, None before it."""
-        return None if self._sleeve_equity_u6 is None else self._sleeve_equity_u6 / U6
-
     def session_pnl_usd(self, marks: Mapping[str, Mark]) -> float | None:
         """Return the book's result since the open: cash of its fills, fees, and what it holds at these marks; None
         where a held symbol has none.
@@ -171,6 +165,17 @@ class FamilyFold:
                 return None
             total += held * mark.price
         return total
+
+    def has_lost(self, fraction: float, marks: Mapping[str, Mark]) -> bool:
+        """Whether the session has cost this fraction of the equity that it began with, now or before; what is unknown
+        says no.
+        """
+        if self.lost_too_much:
+            return True
+        pnl = self.session_pnl_usd(marks)
+        if pnl is None or self.sleeve_equity_u6 is None:
+            return False
+        return pnl <= -fraction * (self.sleeve_equity_u6 / U6)
 
     # --------------------------------------------------------------------------------------------------------- folding
 
@@ -195,7 +200,7 @@ class FamilyFold:
         self._opens_sent, self._opens_filled = {}, {}
         self._sent_in, self._filled_in = Counter(), Counter()
         self._closed_at = self._last_close_fold = self.switched_side = None
-        self._sleeve_equity_u6 = None
+        self.sleeve_equity_u6 = None
         self._session_cash_u6 = 0
         self._target = FamilyTarget.CASH
         self.lost_too_much = False
@@ -209,8 +214,8 @@ class FamilyFold:
         self._open = None
 
     def _mark(self, fields: Mapping[str, Any], time: datetime) -> None:
-        if self._sleeve_equity_u6 is None and self._open is not None and time > self._open:
-            self._sleeve_equity_u6 = fields["equity_u6"]
+        if self.sleeve_equity_u6 is None and self._open is not None and time > self._open:
+            self.sleeve_equity_u6 = fields["equity_u6"]
 
     def _signal(self, fields: Mapping[str, Any], _time: datetime) -> None:
         self._target = _TARGETS[fields["target"]]
@@ -286,6 +291,10 @@ _HANDLERS: Final[Mapping[Kind, Callable[[FamilyFold, Mapping[str, Any], datetime
     }
 )
 _OF_EVERY_BOOK: Final = frozenset({Kind.SESSION_OPENED, Kind.SESSION_CLOSED, Kind.MARK})
+
+
+def _bars_since(moment: datetime, now: datetime) -> int:
+    return 0 if now < moment else (now - moment) // _MINUTE
 
 
 def bar_of(moment: datetime) -> datetime:

@@ -7,12 +7,12 @@ in the middle of one reads the rest from history.
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime, timedelta
+from datetime import timedelta
 from statistics import median
 
 from core.family import SIGNAL_SYMBOL, SYMBOLS
-from core.market import Bar, MarketSnapshot, Session
-from core.ports import MarketFeed, RawBar
+from core.market import MarketSnapshot, Session
+from core.ports import MarketFeed
 from core.reasons import Reason
 from core.settings_etf import EtfRotationSettings
 from core.signal import MissingBar, SignalBar
@@ -66,7 +66,7 @@ class FamilyMarket:
             if symbol not in self._opens:
                 self._opens[symbol] = bar.open
             if symbol == SIGNAL_SYMBOL:
-                present = _signal_bar(bar, now, number)
+                present = SignalBar(now, number, bar.open, bar.high, bar.low, bar.close, bar.volume)
         self._seen = number
         return (*past, MissingBar(now, number) if present is None else present)
 
@@ -81,7 +81,7 @@ class FamilyMarket:
                     self._volumes[symbol].append(raw.volume)
                     self._opens.setdefault(symbol, raw.open)
                     if symbol == SIGNAL_SYMBOL:
-                        found[minute] = _signal_bar(raw, raw.end, minute)
+                        found[minute] = SignalBar(raw.end, minute, raw.open, raw.high, raw.low, raw.close, raw.volume)
         return [
             found.get(minute) or MissingBar(session.open + minute * _MINUTE, minute) for minute in range(first, number)
         ]
@@ -111,7 +111,3 @@ class FamilyMarket:
             if abs(first / last - 1.0) > self._settings.unexplained_gap_fraction:
                 return Verdict.refuse(Reason.UNEXPLAINED_GAP, symbol=symbol, open=first, last_close=last)
         return None
-
-
-def _signal_bar(bar: Bar | RawBar, end: datetime, number: int) -> SignalBar:
-    return SignalBar(end, number, bar.open, bar.high, bar.low, bar.close, bar.volume)

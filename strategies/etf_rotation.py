@@ -62,7 +62,7 @@ class AllocationPolicy:
         wanted = self._hold(strength(reading.probability, side), side, family)
         if wanted is not held and family.bars_held < self.settings.min_hold_bars:
             return Decision(held, Reason.MIN_HOLD)
-        if _is_upgrade(held, wanted) and family.opens_in_session >= self.settings.max_opens_per_session:
+        if family.opens_in_session >= self.settings.max_opens_per_session and _is_upgrade(held, wanted):
             # The half that opens would be refused: what is held stays.
             return Decision(held, Reason.OPEN_CAP_SESSION)
         return Decision(wanted, Reason.ALLOWED if wanted is not CASH else Reason.NEUTRAL)

@@ -108,7 +108,7 @@ def test_a_session_that_a_second_process_announces_goes_on(ledger: FamilyLedger)
     assert not fold.is_orphan_session
     assert fold.lost_too_much
     assert (fold.bars_since_close(now), fold.bars_held(now), fold.opens_in_session, fold.scale) == (20, 9, 2, 0.5)
-    assert fold.sleeve_equity_usd() == 100_000.0
+    assert fold.sleeve_equity_u6 == 100_000_000_000
     assert fold.session_pnl_usd({"TQQQ": Mark(85.19, fresh=True)}) == pytest.approx(-59.0)
 
 
@@ -132,10 +132,23 @@ def test_the_sessions_result_counts_fees_and_marks(ledger: FamilyLedger) -> None
 
 
 def test_the_sleeve_is_measured_by_the_first_mark_of_the_session(ledger: FamilyLedger) -> None:
-    assert ledger.fold.sleeve_equity_usd() is None
+    assert ledger.fold.sleeve_equity_u6 is None
     ledger.mark(clock("09:31"), 99_000.0)
     ledger.mark(clock("09:32"), 98_000.0)
-    assert ledger.fold.sleeve_equity_usd() == 99_000.0
+    assert ledger.fold.sleeve_equity_u6 == 99_000_000_000
+
+
+def test_what_a_session_may_lose_is_a_share_of_that_mark_and_once_is_for_all(ledger: FamilyLedger) -> None:
+    fold, marks = ledger.fold, {"TQQQ": Mark(80.0, fresh=True)}
+    order = ledger.order(clock("10:06"), "TQQQ", 100, "OPEN")
+    ledger.fill(clock("10:07"), order, "TQQQ", 100, 85.0)
+    assert not fold.has_lost(0.0, marks), "nobody knows of what it is a share"
+    ledger.mark(clock("10:08"), 100_000.0)
+    assert fold.has_lost(0.005, marks)
+    assert not fold.has_lost(0.00501, marks)
+    assert not fold.has_lost(0.0, {}), "nobody knows what the shares are worth"
+    ledger.signal(clock("10:09"), "CASH", "SESSION_LOSS_LIMIT")
+    assert fold.has_lost(0.5, {"TQQQ": Mark(99.0, fresh=True)})
 
 
 def test_etf_07_a_session_that_begins_with_our_shares_is_an_orphan_session() -> None:
