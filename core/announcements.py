@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from core.ledger_kinds import Kind
+from core.ledger_kinds import Kind, Take
 
 _QUIET = "INFO"
 _CRITICAL = "CRITICAL"
@@ -22,13 +22,12 @@ class Announcements:
     def __init__(self) -> None:
         self._lines: list[str] = []
 
-    @property
-    def kinds(self) -> frozenset[Kind]:
-        """The records that may say something to a person."""
-        return frozenset({Kind.ALERT})
+    def takes(self, kind: Kind) -> tuple[Take, ...]:
+        """Return what listens to a kind of records: those that may say something to a person."""
+        return (self._alert,) if kind is Kind.ALERT else ()
 
-    def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], _time: datetime) -> None:
-        if kind is not Kind.ALERT or fields["severity"] == _QUIET:
+    def _alert(self, book: str, fields: Mapping[str, Any], _time: datetime) -> None:
+        if fields["severity"] == _QUIET:
             return
         urgent = "ERROR " if fields["severity"] == _CRITICAL else ""
         self._lines.append(f"{urgent}{fields['severity']} {book or 'account'} {fields['code']}: {fields['text']}")

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from core.announcements import Announcements
-from core.assembly_family import apply_to, family_row, make_fold
+from core.assembly_family import family_row, fold_of, make_fold
 from core.assembly_table import component_table, join, part_of
 from core.books import Books
 from core.component_initializer import ComponentInitializer
@@ -209,7 +209,7 @@ def assemble(
     live = settings.run.mode is not Mode.BACKTEST
     books = Books()
     fold, monitor = make_fold(settings, books), PrincipleMonitor(settings.etf_rotation)
-    replay = replay_ledger(store, run, apply_to(books, fold)) if live else Replay()
+    replay = replay_ledger(store, run, fold_of(books, fold)) if live else Replay()
     announcements = Announcements()
     table = component_table(settings, broker, store, books, fold, replay, run, announcements)
     if fold is not None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, Protocol, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar, cast
 
 from core.books import Books
 from core.component_initializer import Blocks, Row
@@ -18,7 +17,7 @@ from core.family_market import FamilyMarket
 from core.family_orders import FamilyOrders
 from core.family_splits import FamilySplits
 from core.ledger import Ledger
-from core.ledger_kinds import Kind
+from core.ledger_kinds import Fold, Kind, Take
 from core.order_gateway import OrderGateway
 from core.ports import Broker, MarketFeed, OrderType
 from core.session_gate import SessionGate
@@ -42,7 +41,6 @@ from strategies.signals.health import SignalHealth
 from strategies.signals.synthetic import make_signal
 
 T = TypeVar("T")
-Apply = Callable[[Kind, str, Mapping[str, Any], datetime], None]
 
 NEEDS = (
     "ledger", "session_clock", "state_manager", "order_gateway", "reconciliation", "market_data", "step_pricer",
@@ -59,24 +57,19 @@ def make_fold(settings: Settings, books: Books) -> FamilyFold | None:
 class Listener(Protocol):
     """Takes records of some kinds in."""
 
-    @property
-    def kinds(self) -> frozenset[Kind]: ...
-
-    def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None: ...
+    def takes(self, kind: Kind) -> Sequence[Take]: ...
 
 
-def apply_to(books: Books, *listeners: Listener | None) -> Apply:
-    """Return what takes each record in: the books first, then what is counted or told beside them; each is told of its
-    own kinds only.
+def fold_of(books: Books, *listeners: Listener | None) -> Fold:
+    """Return who takes records in: the books first, then what is counted or told beside them; each is told of its own
+    kinds only.
     """
     present = [books, *(listener for listener in listeners if listener is not None)]
-    told = {kind: tuple(listener.apply for listener in present if kind in listener.kinds) for kind in Kind}
 
-    def apply(kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        for fold in told[kind]:
-            fold(kind, book, fields, time)
+    def takes(kind: Kind) -> tuple[Take, ...]:
+        return tuple(take for listener in present for take in listener.takes(kind))
 
-    return apply
+    return takes
 
 
 def family_row(

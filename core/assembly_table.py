@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TypeVar, cast
 
 from core.announcements import Announcements
-from core.assembly_family import apply_to
+from core.assembly_family import fold_of
 from core.books import Books
 from core.component_initializer import Blocks, ComponentInitializer, Row
 from core.entry_pipeline import EntryPipeline, GatedRule
@@ -78,7 +78,7 @@ def component_table(
 
     def make_ledger(_parts: Mapping[str, object]) -> Ledger:
         sink = ChunkedSink(store, run, replay.next_chunk, careful=live)
-        ledger = Ledger(sink, apply_to(books, fold, announcements), durable_orders=live)
+        ledger = Ledger(sink, fold_of(books, fold, announcements), durable_orders=live)
         if not replay.is_fresh:
             ledger.go_on(replay.head, replay.seq, replay.time, replay.counts)
         return ledger

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Reversible
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from core.closing_marks import ClosingMarks
 from core.contracts import instrument_from_symbol, instrument_of
 from core.coverage import declared_nakeds, uncovered
 from core.errors import LedgerError
-from core.ledger_kinds import Kind
+from core.ledger_kinds import Kind, Take
 from core.order_records import PURPOSES, OrderRecords
 from core.reasons import Reason
 from core.trade_machine import TradeState, Trigger
@@ -217,20 +218,23 @@ class Books:
         """Remember a trade's exit plan; it lives in the state snapshot, because INTENT has no field for it."""
         self._trades[trade].exit_plan = plan
 
-    @property
-    def kinds(self) -> frozenset[Kind]:
-        """The records that change something here."""
-        return frozenset(_HANDLERS)
+    def takes(self, kind: Kind) -> tuple[Take, ...]:
+        """Return what folds a record of a kind; nothing where it changes nothing here.
 
-    def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        """Fold one record: fields as the writer gave them, or as `core.ledger_reader` read them back.
-
-        Raises LedgerError, with nothing changed, when the record contradicts what came before it.
+        It takes the fields as the writer gave them, or as `core.ledger_reader` read them back, and raises LedgerError,
+        with nothing changed, when the record contradicts what came before it.
         """
         handler = _HANDLERS.get(kind)
-        if handler is not None:
+        if handler is None:
+            return ()
+        if kind is Kind.MARK:
+            return (partial(handler, self),)  # of no trade and no holding
+
+        def take(book: str, fields: Mapping[str, Any], time: datetime) -> None:
             handler(self, book, fields, time)
-            self.changes += kind is not Kind.MARK
+            self.changes += 1
+
+        return (take,)
 
     def _run_started(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
         if "resumed_from" in fields:

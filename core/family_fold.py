@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from core.books import Books
 from core.family import BOOK, SYMBOLS, FamilyView, Side, Trail, side_of
-from core.ledger_kinds import Kind
+from core.ledger_kinds import Kind, Take
 from core.market import Mark
 from core.reasons import Reason
 from core.vocabulary import U6, FamilyTarget, Purpose
@@ -26,7 +26,7 @@ _LEAVING = frozenset({Purpose.CLOSE.value, Purpose.FLATTEN.value, Purpose.SWEEP.
 
 
 class FamilyFold:
-    """Folds after the books; `apply` takes the same records."""
+    """Folds after the books, the same records."""
 
     def __init__(self, books: Books, *, block_minutes: int) -> None:
         self._books = books
@@ -179,16 +179,18 @@ class FamilyFold:
 
     # --------------------------------------------------------------------------------------------------------- folding
 
-    @property
-    def kinds(self) -> frozenset[Kind]:
-        """The records that change something here."""
-        return frozenset(_HANDLERS)
-
-    def apply(self, kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        """Take one record that the books have taken."""
+    def takes(self, kind: Kind) -> tuple[Take, ...]:
+        """Return what takes in a record of a kind that the books have taken; nothing where it changes nothing here."""
         handler = _HANDLERS.get(kind)
-        if handler is not None and (book == BOOK or kind in _OF_EVERY_BOOK):
-            handler(self, fields, time)
+        if handler is None:
+            return ()
+        of_every_book = kind in _OF_EVERY_BOOK
+
+        def take(book: str, fields: Mapping[str, Any], time: datetime) -> None:
+            if of_every_book or book == BOOK:
+                handler(self, fields, time)
+
+        return (take,)
 
     def _session_opened(self, fields: Mapping[str, Any], _time: datetime) -> None:
         if self._open == fields["open_time"]:

@@ -8,13 +8,13 @@ own field.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from core.eastern import utc_text
 from core.errors import LedgerError
-from core.ledger_kinds import Form, Kind, plain
+from core.ledger_kinds import Fold, Form, Kind, Take, plain
 from core.reasons import Reason
 from core.rules import Cause
 from core.vocabulary import TradingState
@@ -57,8 +57,6 @@ MOVES: Final = frozenset(
 )
 """Kinds that move money, orders or trades: what a restart may not forget."""
 
-Fold = Callable[[Kind, str, Mapping[str, Any], datetime], None]
-
 
 class LedgerSink(Protocol):
     """Where lines go.  It keeps what it cannot save."""
@@ -89,7 +87,7 @@ class Ledger:
         """Why only orders that reduce risk are sent: the store does not take the ledger."""
         self._sealed = False
         self._counts: dict[str, int] = {}
-        self._forms: dict[tuple[str, ...], Form] = {}
+        self._forms: dict[tuple[str, ...], tuple[Form, Sequence[Take]]] = {}
         self._tail: list[dict[str, Any]] = []
         self._tail_since = 0
 
@@ -139,16 +137,18 @@ class Ledger:
         """
         if self._sealed:
             raise LedgerError(f"{kind} at {now}: the ledger is sealed, nothing may follow RUN_ENDED.")
-        form = self._forms.get((kind, *fields))
-        if form is None:
-            form = self._forms[(kind, *fields)] = Form(kind, fields)
+        known = self._forms.get((kind, *fields))
+        if known is None:
+            known = self._forms[(kind, *fields)] = Form(kind, fields), self._fold(kind)
+        form, takes = known
         if now < self._time:
             if kind not in REPORTS:
                 raise LedgerError(f"{kind}.time = {now}: expected not before the line above ({self._time}).")
             now = self._time
         texts = form.texts(book, fields)
         kept = self._kept(kind, book, fields) if self._durable_orders and kind in MOVES else None
-        self._fold(kind, book, fields, now)
+        for take in takes:
+            take(book, fields, now)
         if kept is not None:
             self._tail.append(kept)
         self._unchained.append((form, now, texts))

@@ -7,8 +7,9 @@ One line per kind below: `name:type`, a `?` before the colon marks an optional f
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from json.encoder import encode_basestring_ascii as quote
 from operator import call
@@ -33,6 +34,9 @@ from core.vocabulary import (
     StructureName,
     TradingState,
 )
+
+Take = Callable[[str, Mapping[str, Any], datetime], None]
+"""Takes one record in: its book, fields and time."""
 
 VERSION: Final = 1
 """The `v` of every line."""
@@ -79,6 +83,10 @@ class Kind(StrEnum):
     RESTART = "RESTART"
     HEALTH = "HEALTH"
     FUNNEL = "FUNNEL"
+
+
+Fold = Callable[[Kind], Sequence[Take]]
+"""Who takes the records of a kind in, one after the other."""
 
 
 class EndReason(StrEnum):

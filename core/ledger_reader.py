@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from core.eastern import from_utc_text
 from core.errors import LedgerError
-from core.ledger import GENESIS, Fold
-from core.ledger_kinds import FIELDS, VERSION, Kind
+from core.ledger import GENESIS
+from core.ledger_kinds import FIELDS, VERSION, Fold, Kind
 from core.ledger_sink import chunk_key, chunk_numbers, read_chunk, restore_torn_chunk, set_tail_aside
 from core.ports import Store
 
@@ -99,7 +99,9 @@ def _take(line: bytes, found: Replay, fold: Fold) -> str:
         return f"this program does not know version {record['v']} or kind {record['kind']}"
     kind, time = Kind(record["kind"]), from_utc_text(record["time"])
     try:
-        fold(kind, record["book"], written_fields(kind, record), time)
+        fields = written_fields(kind, record)
+        for take in fold(kind):
+            take(record["book"], fields, time)
     except LedgerError as error:
         return str(error).rstrip(".")
     found.head, found.seq, found.time = digest, found.seq + 1, time

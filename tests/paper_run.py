@@ -259,7 +259,7 @@ class PaperRun:
     def replay(self) -> tuple[Books, Replay]:
         """Fold the ledger on disk into fresh books."""
         books = Books()
-        return books, replay_ledger(FolderStore(self.store), self.assembly.run, books.apply)
+        return books, replay_ledger(FolderStore(self.store), self.assembly.run, books.takes)
 
     def sent(self) -> list[BrokerOrder]:
         """Return all that we ever sent, or that was settled for us, as the broker numbers it, over all processes."""

@@ -218,7 +218,7 @@ def _write_ledger(bodies: Sequence[dict[str, Any]]) -> list[str]:
     from core.ledger_kinds import Kind
 
     sink = _Memory()
-    ledger = Ledger(sink, lambda *_: None, durable_orders=False)
+    ledger = Ledger(sink, lambda _kind: (), durable_orders=False)
     now = datetime(2025, 11, 28, 9, 31)
     minute = timedelta(minutes=1)
     for body in bodies:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.books import Books
-from core.ledger_kinds import Kind
+from core.ledger_kinds import Kind, Take
 from core.ledger_reader import replay_ledger
 from core.state_slots import SlotStore
 from tools.errors import BulkheadUsageError
@@ -108,10 +108,11 @@ def account_left(store: Path) -> PaperAccount:
     run, state = _newest(folder, store)
     books, bought = Books(), dict[str, tuple[int, int]]()
 
-    def fold(kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
-        books.apply(kind, book, fields, time)
-        if kind is Kind.FILL:
-            _note_entry(bought, fields["symbol"], fields["qty"], fields["price_u6"], books)
+    def note(_book: str, fields: Mapping[str, Any], _time: datetime) -> None:
+        _note_entry(bought, fields["symbol"], fields["qty"], fields["price_u6"], books)
+
+    def fold(kind: Kind) -> Sequence[Take]:
+        return (*books.takes(kind), note) if kind is Kind.FILL else books.takes(kind)
 
     replay_ledger(folder, run, fold)
     known: Mapping[str, str] = state["contracts"]

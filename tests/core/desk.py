@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from core.books import Books
 from core.errors import LedgerError
 from core.intents import record_intent
 from core.ledger import Ledger
-from core.ledger_kinds import Kind
+from core.ledger_kinds import Fold, Kind
 from core.ledger_sink import PREFIX, ChunkedSink
 from core.trade_machine import TradeState, Trigger
 from core.trades import Trade
@@ -74,6 +75,12 @@ def one_one_two() -> Structure:
     return structure((put(5_900), 1), (put(5_850), -1), (put(5_700), -2), name=StructureName.ONE_ONE_TWO)
 
 
+def tell(fold: Fold, kind: Kind, book: str, fields: Mapping[str, Any], time: datetime) -> None:
+    """Let a fold take one record in."""
+    for take in fold(kind):
+        take(book, fields, time)
+
+
 class MemoryStore:
     """Blobs in memory; told so, it refuses to write, or tears the next write at a byte."""
 
@@ -114,7 +121,7 @@ class Desk:
     def __init__(self, *, live: bool = False, cash_u6: int = CASH_U6, now: datetime | None = None) -> None:
         self.store = MemoryStore()
         self.books = Books()
-        self.ledger = Ledger(ChunkedSink(self.store, RUN, careful=live), self.books.apply, durable_orders=live)
+        self.ledger = Ledger(ChunkedSink(self.store, RUN, careful=live), self.books.takes, durable_orders=live)
         self.now = at(9) if now is None else now
         self.start(cash_u6)
 

@@ -10,6 +10,7 @@ from core.family import BOOK
 from core.family_fold import FamilyFold
 from core.ledger_kinds import Kind
 from core.vocabulary import to_u6
+from tests.core.desk import tell
 
 DAY = date(2025, 10, 28)
 
@@ -28,8 +29,8 @@ class FamilyLedger:
         self.write(Kind.RUN_STARTED, clock("09:00"), "", start_cash_u6=to_u6(cash_usd), holdings=[])
 
     def write(self, kind: Kind, at: datetime, book: str = BOOK, **fields: Any) -> None:
-        self.books.apply(kind, book, fields, at)
-        self.fold.apply(kind, book, fields, at)
+        tell(self.books.takes, kind, book, fields, at)
+        tell(self.fold.takes, kind, book, fields, at)
 
     def open_session(self, day: date = DAY, close: time = time(16)) -> None:
         opened = clock("09:30", day)

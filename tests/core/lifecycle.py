@@ -126,9 +126,9 @@ class Lifecycle(Desk):
     def restart(self) -> Replay:
         """A new process on the same store: books from the ledger, and a state manager that knows nothing yet."""
         self.books = Books()
-        found = replay_ledger(self.store, RUN, self.books.apply)
+        found = replay_ledger(self.store, RUN, self.books.takes)
         self.ledger = Ledger(
-            ChunkedSink(self.store, RUN, found.next_chunk, careful=True), self.books.apply, durable_orders=True
+            ChunkedSink(self.store, RUN, found.next_chunk, careful=True), self.books.takes, durable_orders=True
         )
         self.ledger.go_on(found.head, found.seq, found.time, found.counts)
         self.state = self._manager(self.books, self.ledger)

@@ -32,6 +32,7 @@ from tests.core.desk import (
     put_spread,
     standing,
     structure,
+    tell,
 )
 
 # --------------------------------------------------------------------------------------------------- money and holdings
@@ -97,7 +98,7 @@ def test_start_holdings_are_counted_but_belong_to_no_strategy() -> None:
         {"symbol": "QQQ", "qty": 7, "price_u6": 1, "mult": 1},
         {"symbol": put(5_900).symbol, "qty": -1, "price_u6": 1, "mult": 100},
     ]
-    books.apply(Kind.RUN_STARTED, "", {"start_cash_u6": 5, "holdings": rows}, at(9))
+    tell(books.takes, Kind.RUN_STARTED, "", {"start_cash_u6": 5, "holdings": rows}, at(9))
     assert books.position("QQQ") == books.position_of("", "QQQ") == 7
     assert books.instrument(put(5_900).symbol) == put(5_900)
 
@@ -580,7 +581,7 @@ class AnyDay(RuleBasedStateMachine):
         if hasattr(self, "desk"):
             self.desk.ledger.flush(durable=True)
             again = Books()
-            found = replay_ledger(self.desk.store, RUN, again.apply)
+            found = replay_ledger(self.desk.store, RUN, again.takes)
             assert (found.broken, found.head) == ("", self.desk.ledger.head_hash)
             assert standing(again) == standing(self.desk.books)
 

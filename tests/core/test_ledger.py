@@ -42,7 +42,7 @@ def test_a_line_is_canonical_and_ends_with_its_hash(desk: Desk) -> None:
 def test_the_first_line_in_full() -> None:
     """Written out once, so that a change of the encoding cannot go unseen."""
     sink = ChunkedSink(store := MemoryStore(), RUN)
-    ledger = Ledger(sink, lambda *_args: None, durable_orders=False)
+    ledger = Ledger(sink, lambda _kind: (), durable_orders=False)
     ledger.append(Kind.FAULT, "", datetime(2025, 11, 28, 13), name="drop")
     ledger.flush(durable=False)
     body = (

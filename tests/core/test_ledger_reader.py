@@ -51,7 +51,7 @@ def copied(desk: Desk) -> MemoryStore:
 
 def replayed(store: MemoryStore) -> tuple[Replay, Books]:
     books = Books()
-    return replay_ledger(store, RUN, books.apply), books
+    return replay_ledger(store, RUN, books.takes), books
 
 
 def test_a_replay_gives_the_same_books_and_the_same_head() -> None:
@@ -65,7 +65,7 @@ def test_a_replay_gives_the_same_books_and_the_same_head() -> None:
 def test_a_ledger_goes_on_behind_its_last_line() -> None:
     store = copied(DAY)
     found, books = replayed(store)
-    ledger = Ledger(ChunkedSink(store, RUN, found.next_chunk), books.apply, durable_orders=True)
+    ledger = Ledger(ChunkedSink(store, RUN, found.next_chunk), books.takes, durable_orders=True)
     ledger.go_on(found.head, found.seq, found.time, found.counts)
     ledger.append(Kind.PHASE, "", at(16, 11), phase="CLOSED")
     ledger.flush(durable=True)

@@ -47,6 +47,7 @@ from core.vocabulary import (
 )
 from helpers.black76 import black_price
 from helpers.pricing import discount_factor, settlement_time, years_to
+from tests.core.desk import tell
 
 FRIDAY = date(2025, 9, 12)
 STRATEGY = "friday_0dte"
@@ -307,7 +308,7 @@ class BookKeeper:
 
     def __init__(self, cash_usd: float = 100_000.0) -> None:
         self.books = Books()
-        self.books.apply(Kind.RUN_STARTED, "", {"start_cash_u6": to_u6(cash_usd), "holdings": []}, at(9))
+        tell(self.books.takes, Kind.RUN_STARTED, "", {"start_cash_u6": to_u6(cash_usd), "holdings": []}, at(9))
         self._count = 0
         self._fills = 0
 
@@ -344,7 +345,7 @@ class BookKeeper:
             "max_loss_u6": to_u6(risk_usd * units),
             "margin_u6": to_u6(margin_usd * units),
         }
-        self.books.apply(Kind.INTENT, strategy, fields, when)
+        tell(self.books.takes, Kind.INTENT, strategy, fields, when)
         self.state(name, TradeState.ENTERING, when)
         return self.books.trade(name)
 
@@ -391,15 +392,21 @@ class BookKeeper:
     def state(self, trade: str, to: TradeState, when: datetime) -> None:
         before, trigger = self.books.trade(trade).state, _TRIGGER[to]
         fields = {"trade": trade, "from": before.value, "trigger": trigger.value, "to": to.value}
-        self.books.apply(Kind.TRADE_STATE, "", fields, when)
+        tell(self.books.takes, Kind.TRADE_STATE, "", fields, when)
 
     def session_closed(self, day: date, equity_usd: float) -> None:
         fields = {"date": day, "equity_u6": to_u6(equity_usd), "cash_u6": self.books.cash_u6}
-        self.books.apply(Kind.SESSION_CLOSED, "", fields, datetime.combine(day, time(16)))
+        tell(self.books.takes, Kind.SESSION_CLOSED, "", fields, datetime.combine(day, time(16)))
 
     def flow(self, usd: float, when: datetime | None = None) -> None:
         kind = "DEPOSIT" if usd >= 0 else "WITHDRAWAL"
-        self.books.apply(Kind.CASH_FLOW, "", {"type": kind, "amount_u6": to_u6(usd)}, at(9) if when is None else when)
+        tell(
+            self.books.takes,
+            Kind.CASH_FLOW,
+            "",
+            {"type": kind, "amount_u6": to_u6(usd)},
+            at(9) if when is None else when,
+        )
 
     def _order(self, trade: Trade, purpose: str, when: datetime) -> None:
         fields = {
@@ -409,7 +416,7 @@ class BookKeeper:
             "attempt": 1,
             "legs": [{"symbol": symbol, "qty": 1} for symbol in trade.structure.symbols],
         }
-        self.books.apply(Kind.ORDER_INTENT, trade.strategy, fields, when)
+        tell(self.books.takes, Kind.ORDER_INTENT, trade.strategy, fields, when)
 
     def _fill(self, trade: Trade, order: str, item: Instrument, qty: int, price: float, when: datetime) -> None:
         self._fills += 1
@@ -426,4 +433,4 @@ class BookKeeper:
             "mult": item.multiplier,
             "fee_u6": 0,
         }
-        self.books.apply(Kind.FILL, trade.strategy, fields, when)
+        tell(self.books.takes, Kind.FILL, trade.strategy, fields, when)
