@@ -63,7 +63,9 @@ class Entering:
             return ()
         wanted: dict[tuple[str, date], None] = {}
         for strategy, chain, end in self._following:
-            if now <= end and self._parts.state.may_enter(strategy.name):
+            if now > end or not self._parts.state.may_enter(strategy.name):
+                continue
+            if not strategy.is_done(self._parts.books, session.day):
                 wanted[chain] = None
         return tuple(wanted)
 

@@ -61,6 +61,12 @@ class Strategy(ABC):
         today.
         """
 
+    def is_done(self, books: Books, day: date) -> bool:
+        """Tell whether every entry of this day is refused from now on, whatever the market does: nobody follows a chain
+        for it any more.
+        """
+        return False
+
     @abstractmethod
     def enter(self, snapshot: MarketSnapshot, books: Books) -> Intent | Verdict:
         """Return an OPEN intent with plan, unit risk and exit plan, or the first refusal of the strategy's own

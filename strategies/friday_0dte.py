@@ -114,6 +114,10 @@ class Friday0dte(Strategy):
     def watches(self, session: Session) -> date | None:
         return session.day if session.last_of_week else None
 
+    def is_done(self, books: Books, day: date) -> bool:
+        """One trade a day."""
+        return books.traded_on(self.name, day)
+
     def cap(self, snapshot: MarketSnapshot) -> UnitCap:
         """Fewer units in a nervous market, none while nobody knows how nervous it is."""
         settings, vix = self._settings, snapshot.vix
@@ -149,7 +153,7 @@ class Friday0dte(Strategy):
     def _not_again(self, snapshot: MarketSnapshot, books: Books) -> Verdict | None:
         """One trade a day; a ladder without a fill may be tried again, some minutes later and not for ever."""
         day, orders = snapshot.session.day, self._orders
-        if books.traded_on(self.name, day):
+        if self.is_done(books, day):
             return Verdict.refuse(Reason.ALREADY_TRADED)
         if len(books.open_trades(self.name)) >= self.max_open(self._account_phase() or 0):
             return Verdict.refuse(Reason.MAX_OPEN)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 import pytest
 
+from core.ports import RawChain
 from core.trade_machine import TradeState
 from tests.world import (
     CALL,
@@ -61,6 +63,23 @@ def test_an_order_fills_in_the_next_bar_at_its_extremes_and_the_trade_is_open() 
     assert world.trade.entry_cash >= 2.65
     outcome = world.records("ORDER_OUTCOME")[-1]
     assert (outcome["outcome"], outcome["filled"], outcome["left"]) == ("FILLED", 1, 0)
+
+
+@pytest.mark.parametrize(("prepare", "is_followed"), [(condor, True), (filled_at_the_third_offer, False)])
+def test_after_its_trade_of_the_day_nobody_follows_the_chain(
+    prepare: Callable[[World], None], is_followed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole chains cost the most of all that is read; an offer without a fill may be made again."""
+    world, read = World(prepare=prepare).run("10:34"), list[str]()
+    feed, chain = world.parts.feed, world.parts.feed.chain
+
+    def counted(root: str, expiry: date) -> RawChain | None:
+        read.append(root)
+        return chain(root, expiry)
+
+    monkeypatch.setattr(feed, "chain", counted)
+    world.run("11:05")
+    assert bool(read) is is_followed
 
 
 def test_books_equal_the_broker_after_every_fill_and_at_the_end() -> None:
@@ -160,6 +179,17 @@ def test_f0_11_a_bidless_wing_is_left_out_and_expires_while_no_short_ever_is() -
     world.finish()
     assert world.states()[-1] == "CLOSED"
     assert [record["result"] for record in world.records("EXPIRY")] == ["WORTHLESS"]
+
+
+def test_what_leans_statistics_say_at_the_end_is_what_the_ledger_says() -> None:
+    world = World(prepare=filled_at_the_third_offer).run("15:00")
+    shown = world.host.engine.runtime_statistics
+    assert shown["Open trades"] == "0", "a backtest's are those of a close"
+    world.finish()
+    (closed,) = world.records("TRADE_CLOSED")
+    assert shown["Closed trades"] == "1"
+    assert shown["Result USD"] == f"{closed['pnl_u6'] / 1e6:,.2f}"
+    assert shown["Ledger head"] == world.parts.ledger.head_hash[:16]
 
 
 def test_f0_14_on_a_cpi_day_nothing_is_opened() -> None:
