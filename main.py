@@ -194,6 +194,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         assembly = self._assembly
         if assembly is not None:
             assembly.finish(self.time)
+            self._show_statistics(assembly)
 
     # ---------------------------------------------------------------------------------------------------------- views
 
@@ -203,12 +204,15 @@ class BulkheadAlgorithm(QCAlgorithm):
             self.log(line)
 
     def _show(self, assembly: Assembly) -> None:
+        self._show_statistics(assembly)
+        for chart, series, point in assembly.chart_points():
+            self._charts.add(chart, series, point)
+
+    def _show_statistics(self, assembly: Assembly) -> None:
         for name, value in assembly.runtime_statistics():
             if self._shown.get(name) != value:  # LEAN takes longer to write one than we to make all of them
                 self._shown[name] = value
                 self.set_runtime_statistic(name, value)
-        for chart, series, point in assembly.chart_points():
-            self._charts.add(chart, series, point)
 
 
 def _switch_off_assignment(security: Security) -> None:
