@@ -28,6 +28,9 @@ from risk.breaker_state import BreakerState, Condition, Level, dump, load
 if TYPE_CHECKING:
     from core.books import Books
 
+_BEYOND_ROUNDING: Final = 1.000001
+"""So much above the equity of a warning no rounding of a ratio makes one."""
+
 RECOVERY_PHASE: Final = 1
 """Account phase whose table the option books follow at most while the breaker recovers."""
 
@@ -50,7 +53,10 @@ class CircuitBreaker:
         self._state = BreakerState()
         self._ratios: Mapping[Condition, float] = {}
         self._notes: list[Note] = []
-        self._observed: tuple[float, date, int] | None = None
+        self._room: tuple[date, int, float, int] | None = None
+        """Day, external flows, and the equities between which the last mark has left nothing to be judged anew: above
+        every warning, and no new high.  None while something is tripped, waits, recovers or warns.
+        """
         self._bases_of: tuple[date, int, int | None] | None = None
         self._bases = (0, 0, 0)
         self._limits: Mapping[Condition, float] = {
@@ -79,18 +85,13 @@ class CircuitBreaker:
     def is_tripped(self) -> bool:
         return self._state.level is not Level.OK
 
-    @property
-    def ratios(self) -> Mapping[Condition, float]:
-        """Loss over limit by condition, as the last GOOD mark shows it; empty before the first."""
-        return dict(self._ratios)
-
     def state(self) -> dict[str, str | int]:
         """Return what a restart needs."""
         return dump(self._state)
 
     def restore(self, stored: Mapping[str, object]) -> None:
         """Go on from a stored state.  Raises StateError for one that cannot be."""
-        self._state, self._observed = load(stored), None
+        self._state, self._room = load(stored), None
 
     def resume(self) -> None:
         """Take the operator's word that a halt, or a third trip, may end once the conditions of a release hold."""
@@ -100,20 +101,22 @@ class CircuitBreaker:
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Judge the mark of this step; an unknown, held-over or disputed one changes nothing."""
-        state, day, equity = self._state, snapshot.session.day, snapshot.equity
+        state, day, equity, room = self._state, snapshot.session.day, snapshot.equity, self._room
+        equity_u6: int | None = None
+        if equity is not None and equity.usd is not None and equity.fresh and not equity.disputed:
+            equity_u6 = to_u6(equity.usd)
+            if room is not None and room[:2] == (day, books.flows_u6) and room[2] < equity_u6 <= room[3]:
+                return QUIET
         self._notes = []
         if state.session_day != day:
             self._open_session(day)
-        calm = state.is_calm
-        if equity is not None and equity.usd is not None and equity.fresh and not equity.disputed:
-            seen = (equity.usd, day, books.flows_u6)
-            # The same equity on the same day crosses nothing that it has not crossed before: nothing waits for it.
-            if seen != self._observed or not calm:
-                self._observed = seen
-                self._observe(to_u6(equity.usd), snapshot, books)
-                calm = state.is_calm
-        if calm and not state.warning and not self._notes:
+        if equity_u6 is not None:
+            self._observe(equity_u6, snapshot, books)
+        if state.is_calm and not state.warning and not self._notes:
+            if equity_u6 is not None:
+                self._room = self._room_left(day)
             return QUIET
+        self._room = None
         return Watch(self._causes(), self._scale(), self._exits(books), tuple(self._notes))
 
     def rule(self, intent: Intent, snapshot: MarketSnapshot, books: Books) -> Verdict:
@@ -169,6 +172,17 @@ class CircuitBreaker:
             condition: round((base - equity_u6) / base / limit, 9) if base > 0 else math.inf
             for (condition, limit), base in zip(self._limits.items(), bases, strict=True)
         }
+
+    def _room_left(self, day: date) -> tuple[date, int, float, int]:
+        """Return the room of a mark that has neither crossed nor warned of anything."""
+        state = self._state
+        assert state.high_u6 is not None
+        bases = (*self._bases, state.high_u6)
+        warnings = [
+            base * (1.0 - self._settings.warn_ratio * limit)
+            for base, limit in zip(bases, self._limits.values(), strict=True)
+        ]
+        return day, state.flows_u6, max(warnings) * _BEYOND_ROUNDING, state.high_u6
 
     def _closes_before(self, day: date, books: Books) -> tuple[int, int, int]:
         """Return the closing marks before a day, its week and its month: found once a session, because only days before
