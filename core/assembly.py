@@ -168,7 +168,12 @@ class Assembly:
         parts = self._parts
         breaches = 0 if parts.family is None else parts.family.breach_count
         is_closely_watched = breaches or parts.settings.run.mode is not Mode.BACKTEST
-        now = (parts.books.movements if is_closely_watched else 0, parts.recorder.session_closed, breaches, self._finished)
+        now = (
+            parts.books.movements if is_closely_watched else 0,
+            parts.recorder.session_closed,
+            breaches,
+            self._finished,
+        )
         if now == self._said:
             return ()
         self._said = now
