@@ -118,12 +118,11 @@ class MarginManager:
         return self._usage
 
     def _sum(self, trades: tuple[TradeStress, ...]) -> MarginUsage:
-        known = [trade for trade in trades if trade.used_usd is not None]
-        used = math.fsum([trade.used_usd or 0.0 for trade in known])
+        used = math.fsum([trade.used_usd for trade in trades if trade.used_usd is not None])
         reserved = math.fsum([trade.reserved_usd for trade in trades])
         naked = math.fsum([trade.naked_usd for trade in trades])
-        options = math.fsum([trade.margin_usd for trade in known if trade.takes_place])
-        unknown = tuple([trade.exposure.trade for trade in trades if _is_unknown(trade)])
+        options = math.fsum([trade.margin_usd for trade in trades if trade.takes_place and trade.used_usd is not None])
+        unknown = tuple([trade.exposure.trade for trade in trades if trade.is_unknown])
         stressed = used + reserved + (self._settings.naked_stress_multiple - 1.0) * naked
         by_shock = [trade.losses.by_shock for trade in trades]
         losses = {name: math.fsum([lost[name] or 0.0 for lost in by_shock]) for name in (*T_SHOCKS, *C_SHOCKS)}
@@ -298,10 +297,6 @@ class MarginManager:
         elif crash < 0:
             room = 0.0
         return room
-
-
-def _is_unknown(trade: TradeStress) -> bool:
-    return trade.used_usd is None or any(loss is None for loss in trade.losses.by_shock.values())
 
 
 def _shown(state: MarginState) -> dict[str, float]:
