@@ -26,11 +26,9 @@ def to_utc(naive: datetime) -> datetime:
     return naive - (before if naive.hour < _CHANGE_HOUR else after)
 
 
-@lru_cache(maxsize=1024)
 def utc_text(naive: datetime) -> str:
-    """Return a naive New York time as `2025-11-28T18:00:00.000000Z`.  The records of one step share it."""
-    text = to_utc(naive).isoformat()
-    return f"{text}Z" if naive.microsecond else f"{text}.000000Z"
+    """Return a naive New York time as `2025-11-28T18:00:00.000000Z`."""
+    return to_utc(naive).isoformat(timespec="microseconds") + "Z"
 
 
 def from_utc_text(text: str) -> datetime:

@@ -108,6 +108,7 @@ class Ledger:
 
     @property
     def counts(self) -> Mapping[str, int]:
+        self._chain()
         return self._counts
 
     @property
@@ -154,7 +155,6 @@ class Ledger:
         self._unchained.append((form, now, texts))
         self._time = now
         self._seq += 1
-        self._counts[kind] = self._counts.get(kind, 0) + 1
         if self._failure is not None and now >= self._retry_at:
             self.flush(durable=True)
 
@@ -163,11 +163,15 @@ class Ledger:
 
         Nobody sees a line before it is saved, and a session's lines in one go cost a third of what they do one by one.
         """
-        head, seq = self._head, self._seq - len(self._unchained)
+        head, seq, counts = self._head, self._seq - len(self._unchained), self._counts
+        known, time_text = datetime.min, ""
         for form, time, texts in self._unchained:
-            text = form.line(head, seq, utc_text(time), texts)
+            if time is not known:  # the records of one step share it
+                known, time_text = time, utc_text(time)
+            text = form.line(head, seq, time_text, texts)
             head = hashlib.sha256(f"{text}}}".encode("ascii")).hexdigest()
             self._sink.write(f'{text},"hash":"{head}"}}')
+            counts[form.kind] = counts.get(form.kind, 0) + 1
             seq += 1
         self._unchained.clear()
         self._head = head
@@ -212,7 +216,7 @@ class Ledger:
 
         Raises LedgerError when the store does not take it: a run whose ledger is lost has failed.
         """
-        self.append(Kind.RUN_ENDED, "", max(now, self._time), counts=dict(self._counts), **fields)
+        self.append(Kind.RUN_ENDED, "", max(now, self._time), counts=dict(self.counts), **fields)
         self._sealed = True
         if not self.flush(durable=True):
             raise LedgerError(f"The ledger of this run could not be saved: {self._failure}")

@@ -250,7 +250,7 @@ class Form:
         missing = [name for name, field in sorted(schema.items()) if not field.optional and name not in given]
         if missing:
             raise LedgerError(f"{kind}: {', '.join(missing)} missing.")
-        self._kind = kind
+        self.kind = kind
         self._writes = [field_type("text").write, *(schema[name].write for name in given)]
         fixed = {"kind": quote(kind), "v": str(VERSION)}
         places = fixed | _PLACES | {name: f"{{{place}}}" for place, name in enumerate(given, start=len(_PLACES))}
@@ -269,7 +269,7 @@ class Form:
             self.check(fields)
             raise  # the name of the book
         if self._agree is not None and (sentence := self._agree(fields)):
-            raise LedgerError(f"{self._kind}: {sentence}")
+            raise LedgerError(f"{self.kind}: {sentence}")
         return texts
 
     def line(self, prev_hash: str, seq: int, time: str, texts: Iterable[str]) -> str:
@@ -278,18 +278,18 @@ class Form:
 
     def check(self, fields: Mapping[str, Any]) -> dict[str, str]:
         """Return the JSON text of each field.  Raises LedgerError as `texts` does, for the first that is refused."""
-        schema, texts = FIELDS[self._kind], {}
+        schema, texts = FIELDS[self.kind], {}
         for name, value in fields.items():
             try:
                 texts[name] = schema[name].write(value)
             except REFUSALS as error:
                 refused = as_refused(error, value)
                 raise LedgerError(
-                    f"{self._kind}.{name}{refused.path} = {refused.value!r}: "
+                    f"{self.kind}.{name}{refused.path} = {refused.value!r}: "
                     f"expected {refused.expected or schema[name].expected}."
                 ) from None
         if self._agree is not None and (sentence := self._agree(fields)):
-            raise LedgerError(f"{self._kind}: {sentence}")
+            raise LedgerError(f"{self.kind}: {sentence}")
         return texts
 
 
