@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from functools import partial
 from typing import Protocol
@@ -105,7 +105,7 @@ class Assembly:
 
     def attend(self, now: datetime) -> None:
         """Go on between two steps; left out where a step runs, inside of it or on another thread: it comes again."""
-        if not self.coordinator.has_failed:
+        if COORDINATOR not in self._parts.initializer.failed:
             self._turns.take_if_free(partial(self._attend, now))
 
     def _attend(self, now: datetime) -> None:
@@ -117,7 +117,8 @@ class Assembly:
         stamp = max(now, self._parts.ledger.time)
         if self._finished or not self.coordinator.is_due(stamp):
             return
-        if self.coordinator.has_failed or not self._contained(self.coordinator.step, stamp):
+        # A coordinator that had too many faults does what a minute cannot go without until the next open.
+        if COORDINATOR in self._parts.initializer.failed or not self._contained(self.coordinator.step, stamp):
             self._contained(self.coordinator.step_reduced, max(stamp, self._parts.ledger.time))
 
     def _contained(self, work: Callable[[datetime], None], now: datetime) -> bool:
@@ -193,18 +194,20 @@ class Assembly:
         if parts.recorder.anchor is not None:
             yield ANCHOR_CHANNEL, "{}:{}".format(*parts.recorder.anchor)
 
-    def chart_points(self) -> Iterator[tuple[str, str, float]]:
-        """Yield one point per session and series: LEAN keeps few.  The ETF book has a chart of its own."""
-        snapshot = self.coordinator.snapshot
-        if snapshot is not None and self._parts.family is not None:
-            yield from self._parts.family.chart_points(snapshot)
-        if snapshot is None or not self._parts.recorder.session_closed or self._charted == snapshot.session.day:
-            return
+    def chart_points(self) -> Sequence[tuple[str, str, float]]:
+        """Return one point per session and series: LEAN keeps few.  The ETF book has a chart of its own."""
+        snapshot, family = self.coordinator.snapshot, self._parts.family
+        if snapshot is None:
+            return ()
+        points = () if family is None else family.chart_points(snapshot)
+        if not self._parts.recorder.session_closed or self._charted == snapshot.session.day:
+            return points
         self._charted = snapshot.session.day
         if snapshot.equity_usd is not None:
-            yield "Bulkhead", "Equity USD", snapshot.equity_usd
+            points = (*points, ("Bulkhead", "Equity USD", snapshot.equity_usd))
         if snapshot.vix is not None and snapshot.vix.value is not None:
-            yield "Bulkhead", "VIX", snapshot.vix.value
+            points = (*points, ("Bulkhead", "VIX", snapshot.vix.value))
+        return points
 
 
 def assemble(

@@ -22,11 +22,11 @@ from core.market import MarketSnapshot, Quote, Regime, Session, VixReading, VixV
 from core.order_gateway import OrderGateway
 from core.ports import Account, Broker
 from core.reasons import Reason
-from core.rules import Cause, MarginView, Note
+from core.rules import MarginView, Note
 from core.settings import Settings
 from core.state_manager import StateManager
 from core.trading_state import Change, StateBoard
-from core.vocabulary import FAMILY, U6, Gate, SessionPhase, TradingState, to_u6
+from core.vocabulary import FAMILY, U6, SessionPhase, to_u6
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -271,18 +271,6 @@ class Recorder:
             found = frozenset(held).union(at_work)
             self._seen_play = held, at_work, found
         return found
-
-    def causes(self, snapshot: MarketSnapshot) -> tuple[Cause, ...]:
-        """Return the causes that follow from our own valuation and from the feed."""
-        found: list[Cause] = []
-        equity = snapshot.equity
-        if equity is None or equity.usd is None:
-            found.append(Cause("equity.unknown", TradingState.REDUCING, Reason.EQUITY_UNKNOWN, Gate.DATA))
-        elif equity.disputed:
-            found.append(Cause("equity.disputed", TradingState.REDUCING, Reason.EQUITY_DISPUTED, Gate.DATA))
-        if snapshot.phase.market_open and snapshot.feed_silent_s >= self._settings.data.feed_silent_s:
-            found.append(Cause("feed.silent", TradingState.REDUCING, Reason.FEED_SILENT, Gate.DATA))
-        return tuple(found)
 
     def state_changes(self, changes: Iterable[Change], now: datetime) -> None:
         for change in changes:

@@ -25,13 +25,16 @@ from core.reconciliation import CLEAN, Reconciliation
 from core.rules import Cause, Watch
 from core.session import Span
 from core.trading_state import StateBoard
-from core.vocabulary import BrokerEvent, Instrument, SessionPhase, SettlementEvent, SplitEvent, TradingState
+from core.vocabulary import BrokerEvent, Gate, Instrument, SessionPhase, SettlementEvent, SplitEvent, TradingState
 from helpers.funnel import Funnel
 
 NAME = "strategy_coordinator"
 """Its row in the component table."""
 
 _MINUTE = timedelta(minutes=1)
+_EQUITY_UNKNOWN = Cause("equity.unknown", TradingState.REDUCING, Reason.EQUITY_UNKNOWN, Gate.DATA)
+_EQUITY_DISPUTED = Cause("equity.disputed", TradingState.REDUCING, Reason.EQUITY_DISPUTED, Gate.DATA)
+_FEED_SILENT = Cause("feed.silent", TradingState.REDUCING, Reason.FEED_SILENT, Gate.DATA)
 _symbol = attrgetter("symbol")
 
 
@@ -142,7 +145,9 @@ class StrategyCoordinator:
         for watch in watches:
             recorder.notes(watch.notes, now)
         scale = _scale(reading, watches) if watches else reading.scale
-        self._apply_states(snapshot, reconciliation, watches)
+        causes = self._causes(snapshot, reconciliation, watches)
+        if causes or self._board.causes:
+            self._apply_states(causes, now)
         recorder.observe(snapshot, session, phase, self._board)
         # 4 leave
         if books.has_open_trades:
@@ -205,11 +210,6 @@ class StrategyCoordinator:
         self._parts.ledger.append(Kind.ALERT, "", now, severity="CRITICAL", code="FAULT", text=text)
         self._parts.announcements.say(f"ERROR {text}")
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether it had too many faults: until the next open only `step_reduced` is run."""
-        return NAME in self._parts.initializer.failed
-
     def step_reduced(self, now: datetime) -> None:
         """Do what a minute cannot go without: fold, cancel openings, let the exit plans leave, work what is open.
 
@@ -245,23 +245,30 @@ class StrategyCoordinator:
             parts.state.drive(trade, trigger, now)
         parts.recorder.notes(reconciliation.notes, now)
 
-    def _apply_states(self, snapshot: MarketSnapshot, reconciliation: Reconciliation, watches: Sequence[Watch]) -> None:
-        parts = self._parts
-        causes = [
-            *parts.initializer.causes,
-            *reconciliation.causes,
-            *parts.recorder.causes(snapshot),
-            *parts.ledger.causes,
-            *parts.state.causes,
-        ]
+    def _causes(
+        self, snapshot: MarketSnapshot, reconciliation: Reconciliation, watches: Sequence[Watch]
+    ) -> Sequence[Cause]:
+        """Return everything that stands against openings in this step: in nearly every one nothing does."""
+        parts, equity = self._parts, snapshot.equity
+        causes = [*parts.initializer.causes, *reconciliation.causes]
+        if equity is None or equity.usd is None:
+            causes.append(_EQUITY_UNKNOWN)
+        elif equity.disputed:
+            causes.append(_EQUITY_DISPUTED)
+        if snapshot.feed_silent_s >= parts.settings.data.feed_silent_s and snapshot.phase.market_open:
+            causes.append(_FEED_SILENT)
+        causes += parts.ledger.causes
+        causes += parts.state.causes
         for watch in watches:
-            causes.extend(watch.causes)
-        if not causes and not self._board.causes:
-            return  # as in nearly every step: nothing was wrong, and nothing is
+            causes += watch.causes
+        return causes
+
+    def _apply_states(self, causes: Sequence[Cause], now: datetime) -> None:
+        parts = self._parts
         if changes := self._board.replace(causes):
-            parts.recorder.state_changes(changes, snapshot.time)
+            parts.recorder.state_changes(changes, now)
         if causes:  # without one everybody may open
-            parts.gateway.cancel_openings(snapshot.time)
+            parts.gateway.cancel_openings(now)
 
     # -------------------------------------------------------------------------------------------------------- 6 and 7
 
