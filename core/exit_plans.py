@@ -72,13 +72,17 @@ class ExitWatch:
         self._spot_max_age_s = settings.data.underlying_max_age_s
         self._counts: dict[str, _Count] = {}
         self._notes: list[Note] = []
+        self._swept: tuple[Books, int] | None = None
+        """The books, and how much had changed in them, when trades that have ended were last forgotten."""
         self.rests = False
 
     def watch(self, snapshot: MarketSnapshot, books: Books) -> Watch:
         """Hand over the alerts of the step before, and forget trades that have ended."""
-        if self._counts:
+        read = (books, books.changes)
+        if self._counts and read != self._swept:  # no trade has ended while the books have not changed
             for ended in self._counts.keys() - {trade.id for trade in books.open_trades()}:
                 del self._counts[ended]
+            self._swept = read
         self.rests = not self._counts
         if not self._notes:
             return QUIET
@@ -199,7 +203,7 @@ class ExitWatch:
         """Go on counting where a run left off; a row that cannot be read starts afresh, which only delays a stop."""
         for trade, row in state.items():
             judged = datetime.fromisoformat(row["judged"])
-            self.rests = False
+            self.rests, self._swept = False, None
             self._counts[trade] = _Count(judged, int(row["beyond"]), int(row["invalid"]), bool(row["touched"]))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 
 from core.books import Books
@@ -136,7 +137,7 @@ class StateManager:
         """
         trade = self._books.trade(trade_id)
         trigger = _as_meant(trade, trigger)
-        after = next_state(trade.state, trigger, self._standing(trade))
+        after = next_state(trade.state, trigger, partial(self._standing, trade))
         if after is None or (trade_id in self._held and trigger is Trigger.CLEARED):
             text = f"{trade_id} is {trade.state}: {trigger} does not concern it."
             self._ledger.append(Kind.ALERT, trade.strategy, now, severity="INFO", code="IGNORED_TRIGGER", text=text)
@@ -240,8 +241,12 @@ class StateManager:
 
     def due(self, snapshot: MarketSnapshot) -> tuple[tuple[str, Trigger], ...]:
         """Return what the books, the clock and the quotes say about open trades, in the order of their plans."""
-        found = ((trade.id, self._due(trade, snapshot)) for trade in self._books.open_trades())
-        return tuple((trade, trigger) for trade, trigger in found if trigger is not None)
+        found: list[tuple[str, Trigger]] = []
+        for trade in self._books.open_trades():
+            trigger = self._due(trade, snapshot)
+            if trigger is not None:
+                found.append((trade.id, trigger))
+        return tuple(found)
 
     def _due(self, trade: Trade, snapshot: MarketSnapshot) -> Trigger | None:
         state, now = trade.state, snapshot.time

@@ -74,6 +74,8 @@ class StateBoard:
         """Return the cause that wants this strategy's book closed now, None when there is none or a freeze outweighs
         it.
         """
+        if not self.causes:
+            return None
         state, flatten = self.of(strategy)
         if state is not TradingState.HALTED or not flatten:
             return None

@@ -64,7 +64,10 @@ class MarginUsage:
         return self.worst(C_SHOCKS)
 
     def worst(self, shocks: tuple[str, ...]) -> float:
-        return max(0.0, *[self.loss_by_shock.get(name, 0.0) for name in shocks])
+        worst, losses = 0.0, self.loss_by_shock
+        for name in shocks:
+            worst = max(worst, losses.get(name, 0.0))
+        return worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +121,24 @@ class MarginManager:
         return self._usage
 
     def _sum(self, trades: tuple[TradeStress, ...]) -> MarginUsage:
-        used = math.fsum([trade.used_usd for trade in trades if trade.used_usd is not None])
-        reserved = math.fsum([trade.reserved_usd for trade in trades])
-        naked = math.fsum([trade.naked_usd for trade in trades])
-        options = math.fsum([trade.margin_usd for trade in trades if trade.takes_place and trade.used_usd is not None])
-        unknown = tuple([trade.exposure.trade for trade in trades if trade.is_unknown])
-        stressed = used + reserved + (self._settings.naked_stress_multiple - 1.0) * naked
-        by_shock = [trade.losses.by_shock for trade in trades]
-        losses = {name: math.fsum([lost[name] or 0.0 for lost in by_shock]) for name in (*T_SHOCKS, *C_SHOCKS)}
-        return MarginUsage(used, reserved, options, stressed, losses, unknown)
+        used, reserved, naked, options = list[float](), list[float](), list[float](), list[float]()
+        losses: dict[str, list[float]] = {name: [] for name in (*T_SHOCKS, *C_SHOCKS)}
+        unknown: list[str] = []
+        for trade in trades:
+            reserved.append(trade.reserved_usd)
+            naked.append(trade.naked_usd)
+            if trade.used_usd is not None:
+                used.append(trade.used_usd)
+                if trade.takes_place:
+                    options.append(trade.margin_usd)
+            for name, loss in trade.losses.by_shock.items():
+                losses[name].append(loss or 0.0)
+            if trade.is_unknown:
+                unknown.append(trade.exposure.trade)
+        used_usd, reserved_usd = math.fsum(used), math.fsum(reserved)
+        stressed = used_usd + reserved_usd + (self._settings.naked_stress_multiple - 1.0) * math.fsum(naked)
+        by_shock = {name: math.fsum(lost) for name, lost in losses.items()}
+        return MarginUsage(used_usd, reserved_usd, math.fsum(options), stressed, by_shock, tuple(unknown))
 
     def buffer(self, snapshot: MarketSnapshot) -> float:
         """Return the share of equity that stays free: by VIX, time of day and calendar; 1 while VIX is unknown."""
