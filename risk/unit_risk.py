@@ -71,9 +71,11 @@ class UnitJudge:
 
 
 def naked_prices(instruments: Sequence[Instrument], snapshot: MarketSnapshot, pricer: StepPricer) -> NakedPrices:
-    """Return how margin of naked shorts finds its prices: the model's, for this step."""
+    """Return how margin finds its prices: a share's own, and for naked shorts the model's, for this step."""
 
     def premium(instrument: Instrument) -> float | None:
+        if instrument.right is None:
+            return snapshot.price(instrument.symbol)
         view = pricer.views(snapshot, instruments)[instrument.symbol]
         return None if view is None else view.price
 

@@ -53,4 +53,4 @@ def test_the_etf_fold_counts_what_every_book_shares_and_of_the_rest_its_own() ->
     session = {"date": NOW.date(), "open_time": clock("09:30"), "close_time": clock("16:00"), "half_day": False}
     tell(fold.takes, Kind.SESSION_OPENED, "", session, NOW)
     tell(fold.takes, Kind.MARK, "", {"equity_u6": 5_000_000}, NOW)
-    assert fold.sleeve_equity_usd() == 5.0
+    assert fold.sleeve_equity_u6 == 5_000_000
