@@ -6,7 +6,7 @@ nothing.  An exception (ERROR) never drops a position: only PLANNED reacts to it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -168,11 +168,15 @@ _SETTLED: Final = {Balance.NONE: S.CANCELLED, Balance.BALANCED: S.OPEN, Balance.
 _SHOWN: Final = {**_SETTLED, Balance.NONE: S.CLOSED}
 
 
-def next_state(state: TradeState, trigger: Trigger, standing: Standing) -> TradeState | None:
-    """Return the next state, None where the table has no such pair: the trade stays, the trigger is ignored."""
+def next_state(state: TradeState, trigger: Trigger, look: Callable[[], Standing]) -> TradeState | None:
+    """Return the next state, None where the table has no such pair: the trade stays, the trigger is ignored.
+
+    look is asked where the table says so.
+    """
     found = TABLE.get((state, trigger))
     if found is None or isinstance(found, TradeState):
         return found
+    standing = look()
     if found is Look.SETTLE:
         return _SETTLED[standing.balance]
     if found is Look.BOOKS:
