@@ -11,7 +11,7 @@ from AlgorithmImports import *
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from core.assembly import Assembly, assemble
 from core.eastern import to_utc
@@ -54,6 +54,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         self._market = LeanMarket(self)
         self._subscribe(settings)
         self._is_live = settings.run.mode is not Mode.BACKTEST
+        self._last_day = date.max if self._is_live else settings.run.end
         self._broker = LeanBroker(self, self._market, margin_repeats=self._is_live)
         if not self._is_live:
             self._assemble()
@@ -139,7 +140,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         if assembly is None:
             return
         now: datetime = self.time
-        if self.live_mode:
+        if self._is_live:
             now = now.replace(microsecond=0)
             assembly.attend(now)
             if now.second < _DATA_WITHIN_S:
@@ -156,15 +157,16 @@ class BulkheadAlgorithm(QCAlgorithm):
 
     def _step(self, now: datetime) -> None:
         assembly = self._assembly
-        if assembly is None or self.is_warming_up:
+        if assembly is None:
             return
         if not assembly.coordinator.is_due(now):
             self._rests_until = assembly.coordinator.rests_until(now)  # live, LEAN's pulse goes on all night
             return
-        if now.date() > self._plan.run.end and self._plan.run.mode is Mode.BACKTEST:
+        day = now.date()
+        if day > self._last_day:
             self.quit("The last session is settled.")
             return
-        self._broker.begin_step(now.date())
+        self._broker.begin_step(day)
         for line in assembly.step(now):
             self._say(line)
         self._show(assembly)
@@ -174,7 +176,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         if assembly is None:
             return
         assembly.coordinator.post(self._broker.translate(order_event))
-        if not self.live_mode:
+        if not self._is_live:
             # A backtest confirms a cancel after on_data, in the same minute: what waited for it goes on now, not in the
             # next minute. Live, reports come on other threads, and only the pulse goes on.
             assembly.attend(self.time)
