@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from functools import partial
 from typing import Any, Final, Protocol
 
 from core.books import Books
