@@ -139,7 +139,8 @@ class LeanMarket:
 
     def _share_of(self, symbol: Symbol) -> Instrument | None:
         """Return the share that LEAN calls by another ticker since it was renamed."""
-        shares = (known for known in self._instruments.values() if known.right is None)
+        # A copy: live, another thread may learn of an instrument meanwhile.
+        shares = (known for known in tuple(self._instruments.values()) if known.right is None)
         return next((share for share in shares if self._symbols[share.symbol] == symbol), None)
 
     def universe_changed(self) -> None:
