@@ -109,9 +109,11 @@ def reconcile(
     size is asked for an opening or addition of the target; surplus is how many shares of a held target are too many.
     """
     cancels = tuple(
-        item.order
-        for item in working
-        if item.is_opening and item.symbol != target.value and not item.cancelling and not item.in_doubt
+        [
+            item.order
+            for item in working
+            if item.is_opening and item.symbol != target and not item.cancelling and not item.in_doubt
+        ]
     )
     closes = _closes(target, holdings, working, surplus)
     if cancels or closes:
@@ -124,7 +126,7 @@ def reconcile(
     sized = size()
     if sized.qty <= 0:
         return Plan(reason=sized.reason)
-    purpose = Purpose.ADD if holdings.is_held(target.value) else Purpose.OPEN
+    purpose = Purpose.ADD if holdings.is_held(target) else Purpose.OPEN
     return Plan(open=FamilyOrder(target.value, sized.qty, purpose))
 
 
@@ -139,9 +141,11 @@ def _closes(
     found: list[FamilyOrder] = []
     for symbol in SYMBOLS:
         held = holdings.agreed(symbol)
-        too_many = held if symbol != target.value or held < 0 else min(max(0, surplus), held)
+        too_many = held if symbol != target or held < 0 else min(max(0, surplus), held)
+        if too_many == 0:
+            continue
         at_work = [item for item in working if item.symbol == symbol]
-        if too_many == 0 or any(item.in_doubt or item.is_opening for item in at_work):
+        if any(item.in_doubt or item.is_opening for item in at_work):
             continue
         left = too_many + sum(item.qty for item in at_work)
         if left * too_many > 0:
@@ -154,11 +158,13 @@ def _blocked(
     target: FamilyTarget, holdings: FamilyHoldings, working: Sequence[FamilyWorking], max_opens_per_bar: int
 ) -> Reason | None:
     """Return why nothing may be opened now, whatever its size."""
-    if any(item.in_doubt for item in working):
-        return Reason.FAMILY_UNRESOLVED
     if working:
-        return Reason.FAMILY_ORDER_WORKING
-    disagree = any(holdings.book.get(symbol, 0) != holdings.broker.get(symbol, 0) for symbol in SYMBOLS)
-    if disagree or any(symbol != target.value for symbol in holdings.symbols) or holdings.closed_in_step:
+        in_doubt = any(item.in_doubt for item in working)
+        return Reason.FAMILY_UNRESOLVED if in_doubt else Reason.FAMILY_ORDER_WORKING
+    if holdings.closed_in_step:
         return Reason.CLOSE_NOT_CONFIRMED
+    for symbol in SYMBOLS:
+        ours, theirs = holdings.book.get(symbol, 0), holdings.broker.get(symbol, 0)
+        if ours != theirs or (ours and symbol != target):
+            return Reason.CLOSE_NOT_CONFIRMED
     return Reason.OPEN_CAP_BAR if holdings.opens_in_bar >= max_opens_per_bar else None

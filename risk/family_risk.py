@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from core.market import MarketSnapshot
 from core.vocabulary import Intent, RiskBasis, Structure, UnitRisk
 from risk.margin_manager import MarginManager
-from risk.position_sizer import STRESS
-from risk.stress import StressTester
+from risk.stress import Losses, StressTester
 from risk.unit_risk import T_SHOCKS
 
 if TYPE_CHECKING:
@@ -27,7 +26,9 @@ class FamilyRoom:
     def unit(self, structure: Structure, price: float, snapshot: MarketSnapshot) -> UnitRisk:
         """Return the risk of one share bought at a price; where a shock cannot be priced, all of it."""
         legs = [(leg.instrument, leg.ratio) for leg in structure.legs]
-        worst = self._stress.losses(legs, price, 0.0, snapshot).worst(T_SHOCKS)
+        weights = self._stress.weights(legs, snapshot.session.day)
+        losses = self._stress.losses_of(weights, price, 0.0, snapshot, only_ordinary=True)
+        worst = Losses(losses).worst(T_SHOCKS)
         t_loss = price if worst is None else min(price, worst)
         return UnitRisk(RiskBasis.FAMILY, price, price, t_loss_usd=t_loss)
 
@@ -37,5 +38,4 @@ class FamilyRoom:
 
     def stress_shares(self, intent: Intent, snapshot: MarketSnapshot, books: Books) -> float:
         """Return the shares after which every shock still leaves the account above its margin."""
-        bounds = self._margin.bounds(intent, snapshot, books, 1.0)
-        return next(bound.units for bound in bounds if bound.name == STRESS)
+        return self._margin.stress_units(intent, snapshot, books)

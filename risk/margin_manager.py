@@ -261,6 +261,13 @@ class MarginManager:
             SizeBound(STRESS, self._stress_room(risk, equity, usage), Reason.SIZE_ZERO_STRESS),
         )
 
+    def stress_units(self, intent: Intent, snapshot: MarketSnapshot, books: Books) -> float:
+        """Return the units inside the room of the shocks; 0 while equity or the risk of one is unknown."""
+        equity, risk = snapshot.equity_usd, intent.risk
+        if equity is None or risk is None:
+            return 0.0
+        return self._stress_room(risk, equity, self.usage(snapshot, books))
+
     def _ladder(self, intent: Intent, state: MarginState) -> Verdict | None:
         if state.level is MarginLevel.BLOCK:
             return Verdict(False, Reason.MARGIN_BLOCKED, _shown(state))
