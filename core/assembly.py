@@ -246,7 +246,7 @@ def assemble(
     parts.recorder.contracts = lambda: {
         symbol: identities.identifier(symbol) for symbol in sorted({*books.positions(), *gateway.symbols_at_work()})
     }
-    parts.recorder.at_work = gateway.symbols_at_work
+    parts.recorder.orders = gateway.orders
     for strategy in parts.strategies:
         parts.state.register(strategy.name)
     if parts.family is not None:

@@ -27,6 +27,7 @@ from core.settings import Settings
 from core.state_manager import StateManager
 from core.trading_state import Change, StateBoard
 from core.vocabulary import FAMILY, U6, SessionPhase, to_u6
+from core.working_orders import WorkingOrders
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -85,7 +86,8 @@ class Recorder:
         self.anchor: tuple[int, str] | None = None
         """Line and hash of the ledger's head at the last close."""
         self.contracts: Callable[[], Mapping[str, str]] = dict
-        self.at_work: Callable[[], tuple[str, ...]] = tuple
+        self.orders = WorkingOrders()
+        """What is at work: the gateway's own, once there is one."""
         self.lately_in_play: frozenset[str] = frozenset()
         """Symbols that were held or at work when the last step ended: the minute since then is theirs to be marked."""
         self._played: frozenset[str] = frozenset()
@@ -201,13 +203,14 @@ class Recorder:
         if phase is not self._phase:
             self._phase = phase
             self._ledger.append(Kind.PHASE, "", snapshot.time, phase=phase)
-        trades = phase.market_open and self._books.has_open_trades
-        has_bars = phase.market_open and snapshot.time > session.open
-        vix = snapshot.vix
+        books, vix = self._books, snapshot.vix
         assert vix is not None
+        trades = phase.market_open and books.has_open_trades
+        has_bars = phase.market_open and snapshot.time > session.open
         if trades or self._vix != (vix.verdict, vix.regime):
             self._vix_record(vix, snapshot.time)
-        if has_bars and (trades or self.lately_in_play or not self._marked_open or self._in_play()):
+        plays = trades or self.lately_in_play or not books.is_flat or self.orders.symbols
+        if has_bars and (plays or not self._marked_open):
             self._mark(snapshot)
             self._marked_open = True
 
@@ -262,7 +265,7 @@ class Recorder:
         """Return what is held or at work.  Both views are made anew when they change, so that the same two objects
         give the same symbols.
         """
-        at_work = self.at_work()
+        at_work = self.orders.symbols
         if self._books.is_flat and not at_work:
             return _NOTHING
         held = self._books.positions()
@@ -299,7 +302,7 @@ class Recorder:
         if self._books.movements != self._stated_movements:
             self.statement(snapshot.time)
         self._played, self.lately_in_play = self.lately_in_play, self._in_play()
-        if not self._state.is_saved:
+        if self._state.slots is not None:
             self.save_state(snapshot.time)
 
     def save_state(self, now: datetime) -> None:

@@ -62,7 +62,7 @@ class StateManager:
         self._clock = clock
         self._ledger = ledger
         self._books = books
-        self._slots = slots
+        self.slots = slots
         self._saved_seq = -1
         self._strategies: dict[str, StrategyStanding] = {}
         self._parts: dict[str, Remembers] = {}
@@ -70,10 +70,6 @@ class StateManager:
         self._ladders: dict[str, int] = {}
         self.causes: tuple[Cause, ...] = ()
         """The trading-state cause of a start that could not be explained."""
-
-    @property
-    def slots(self) -> SlotStore | None:
-        return self._slots
 
     # ----------------------------------------------------------------------------------------------------- strategies
 
@@ -288,17 +284,17 @@ class StateManager:
     @property
     def is_saved(self) -> bool:
         """Whether nothing was written since the last slot; always where the run keeps none."""
-        return self._slots is None or self._ledger.seq == self._saved_seq
+        return self.slots is None or self._ledger.seq == self._saved_seq
 
     def save_if_changed(self, now: datetime, contracts: Mapping[str, str]) -> None:
         """Write the next slot when the ledger has grown since the last one.
 
         contracts: symbol text -> the broker's durable identity of it.  Raises LedgerError when the store refuses.
         """
-        if self._slots is None or self.is_saved:
+        if self.slots is None or self.is_saved:
             return
         self._ledger.flush(durable=True)  # the ledger first, so that a slot is ahead of it only after a loss
-        slot, seq, digest = self._slots.save(self._body(now, contracts), shorten=_drop_oldest)
+        slot, seq, digest = self.slots.save(self._body(now, contracts), shorten=_drop_oldest)
         self._ledger.append(Kind.STATE_SAVED, "", now, slot=slot, state_seq=seq, sha256=digest)
         self._saved_seq = self._ledger.seq
 
