@@ -134,8 +134,10 @@ class FamilyDesk:
         parts, session = self._parts, snapshot.session
         if self._session is None or self._session.day != session.day:
             self._open_session(snapshot)
-        notes, causes = self._check(snapshot), parts.monitor.causes()
-        return Watch(causes=causes, notes=notes) if notes or causes else QUIET
+        notes = self._check(snapshot)
+        if not notes and not parts.monitor.is_halted:
+            return QUIET
+        return Watch(causes=parts.monitor.causes(), notes=notes)
 
     def _open_session(self, snapshot: MarketSnapshot) -> None:
         parts, session, now = self._parts, snapshot.session, snapshot.time

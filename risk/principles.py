@@ -176,10 +176,8 @@ class PrincipleMonitor:
         self._halted_by: dict[Principle, date] = {}
         self._resume_given = False
         self._utilisation = Utilisation()
-
-    @property
-    def is_halted(self) -> bool:
-        return bool(self._halted_by)
+        self.is_halted = False
+        """Whether a critical breach keeps the book closed."""
 
     @property
     def halted_by(self) -> tuple[Principle, ...]:
@@ -219,6 +217,7 @@ class PrincipleMonitor:
         for item in found:
             if item.critical:
                 self._halted_by[item.principle] = day
+                self.is_halted = True
                 if item.principle.needs_operator:
                     self._resume_given = False
             fields = {"principle": item.principle.value, "value": item.value, "limit": item.limit}
@@ -270,6 +269,7 @@ class PrincipleMonitor:
         if any(principle.needs_operator for principle in self._halted_by) and not self._resume_given:
             return False
         self._halted_by, self._resume_given = {}, False
+        self.is_halted = False
         return True
 
     # ----------------------------------------------------------------------------------------------------------- state
@@ -286,6 +286,7 @@ class PrincipleMonitor:
         try:
             pairs = [part.split("=") for part in str(stored["halted"]).split(",") if part]
             self._halted_by = {Principle(name): date.fromisoformat(day) for name, day in pairs}
+            self.is_halted = bool(self._halted_by)
             self._resume_given = {"true": True, "false": False}[str(stored["resume"])]
         except (KeyError, ValueError) as error:
             raise StateError(

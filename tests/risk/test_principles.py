@@ -111,7 +111,9 @@ def test_a_halt_ends_with_a_later_clean_session_and_some_only_by_the_operators_w
     assert not monitor.session_opened(DAY, is_clean=True)
     assert not monitor.session_opened(TOMORROW, is_clean=False)
     needs = principle in (Principle.P1, Principle.P2, Principle.P4)
+    assert monitor.is_halted
     assert monitor.session_opened(TOMORROW, is_clean=True) is not needs
+    assert monitor.is_halted is needs
     if needs:
         monitor.resume()
         assert monitor.session_opened(TOMORROW, is_clean=True)
@@ -141,6 +143,7 @@ def test_a_restart_remembers_the_halt() -> None:
     again = PrincipleMonitor(EtfRotationSettings())
     again.restore(monitor.state())
     assert again.halted_by == (Principle.P3, Principle.P4)
+    assert again.is_halted
     assert not again.session_opened(TOMORROW, is_clean=True)
     with pytest.raises(StateError, match=r"principles\.halted"):
         again.restore({"halted": "P9=2025-10-28", "resume": "false"})
