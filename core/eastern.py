@@ -28,7 +28,9 @@ def to_utc(naive: datetime) -> datetime:
 
 def utc_text(naive: datetime) -> str:
     """Return a naive New York time as `2025-11-28T18:00:00.000000Z`."""
-    return to_utc(naive).isoformat(timespec="microseconds") + "Z"
+    before, after = _offsets(naive.date())
+    moment = naive - (before if naive.hour < _CHANGE_HOUR else after)
+    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def from_utc_text(text: str) -> datetime:

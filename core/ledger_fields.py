@@ -125,7 +125,7 @@ def _list_of(write: Write, expected: str) -> Write:
         if not isinstance(value, (list, tuple)):
             _refuse(value)
         try:
-            return f"[{','.join([write(item) for item in value])}]" if value else "[]"
+            return f"[{','.join(map(write, value))}]" if value else "[]"
         except REFUSALS:
             for at, item in enumerate(value):
                 _inside(write, item, expected, f"[{at}]")
@@ -136,7 +136,7 @@ def _list_of(write: Write, expected: str) -> Write:
 
 def _map_of(write: Write, expected: str) -> Write:
     def written(value: Any) -> str:
-        if not _is_map(value):
+        if not (type(value) is dict or isinstance(value, Mapping)):
             _refuse(value)
         if not value:
             return "{}"
@@ -151,10 +151,6 @@ def _map_of(write: Write, expected: str) -> Write:
             raise
 
     return written
-
-
-def _is_map(value: object) -> bool:
-    return type(value) is dict or isinstance(value, Mapping)
 
 
 def _inside(write: Write, value: object, expected: str, path: str) -> str:
@@ -184,7 +180,7 @@ def _row(text: str) -> Write:
     columns = [(name, f'"{name}":', types[name].write) for name in sorted(types)]
 
     def written(value: Any) -> str:
-        if not _is_map(value) or not required <= value.keys():
+        if not (type(value) is dict or isinstance(value, Mapping)) or not required <= value.keys():
             raise Refused(value, f"an object with the fields {names}")
         try:
             texts = [lead + write(value[name]) for name, lead, write in columns if name in value]

@@ -21,6 +21,7 @@ from core.ledger_fields import REFUSALS, FieldType, Write, as_refused, enum_type
 from core.market import Regime, VixVerdict
 from core.ports import OrderType, TimeInForce
 from core.reasons import Reason
+from core.signal import SignalState
 from core.trade_machine import TradeState, Trigger
 from core.vocabulary import (
     Disposition,
@@ -146,7 +147,7 @@ _ENUMS: Final[Mapping[str, FieldType]] = MappingProxyType(
         for kind in (
             AccountKind, BreakStatus, ComponentStatus, Disposition, EndReason, ExpiryResult, FamilyTarget,
             FillSource, FlowType, Gate, OrderOutcome, OrderStatus, OrderType, Purpose, Reason, Regime, RiskBasis,
-            RunMode, SessionPhase, StructureName, TimeInForce, TradeState, Trigger, VixVerdict,
+            RunMode, SessionPhase, SignalState, StructureName, TimeInForce, TradeState, Trigger, VixVerdict,
         )
     }
     | {"TradingState": enum_type("TradingState", TradingState.__members__)}
@@ -159,7 +160,7 @@ RUN_STARTED run:name schema:count engine:name engine_version:name start:date end
 SESSION_OPENED date:date open_time:time close_time:time half_day:flag
 SESSION_CLOSED date:date open_time:time close_time:time half_day:flag cash_u6:int equity_u6?:int
 PHASE phase:SessionPhase
-SIGNAL bar_time:time state:name p_e6?:count target:FamilyTarget held:text reason:name
+SIGNAL bar_time:time state:SignalState p_e6?:count target:FamilyTarget held:FamilyTarget reason:Reason
 VIX value_e6?:count age_s:count verdict:VixVerdict regime:Regime
 MARK px:px halted:names equity_u6:int engine_equity_u6:int used_u6:int reserved_u6:int t_loss_u6:int
   c_loss_u6:int
