@@ -32,7 +32,7 @@ from core.market import (
     Strikes,
 )
 from core.ports import Floats, MarketFeed, RawBar, RawChain, RawQuote
-from core.quote_judge import ChainSpreads, QuoteJudge, price
+from core.quote_judge import ChainSpreads, QuoteJudge, price, prices
 from core.session import OpeningPriceKeeper, SessionClock
 from core.settings import Settings
 from core.vocabulary import Instrument, Right, Structure
@@ -51,15 +51,18 @@ _PAST_DAYS = 7
 @dataclass(slots=True)
 class _Seen:
     """What was seen of one instrument: today's last real quote and sorted spreads, and its last GOOD quote with the
-    spot of that moment.
+    underlying's last bar of that moment.
+
+    chain: root and expiry of an option.
     """
 
     instrument: Instrument
+    chain: tuple[str, date] | None
     day: date
     raw: RawQuote | None = None
     good: Quote | None = None
     good_at: datetime = datetime.min
-    good_spot: float | None = None
+    good_bar: RawBar | None = None
     spreads: list[float] = field(default_factory=list)
 
 
@@ -278,9 +281,10 @@ class MarketData:
         symbol = instrument.symbol
         seen = self._seen.get(symbol)
         if seen is None:
-            seen = self._seen[symbol] = _Seen(instrument, today)
+            chain = None if instrument.expiry is None else (instrument.root, instrument.expiry)
+            seen = self._seen[symbol] = _Seen(instrument, chain, today)
         seen.day = today
-        followed = None if instrument.expiry is None else self._followed.get((instrument.root, instrument.expiry))
+        followed = None if seen.chain is None else self._followed.get(seen.chain)
         # The usual spread is that of the followed chain where there is one: it saw the whole session.
         median = None if followed is None else followed.median(symbol)
         if raw is not None and (raw.end == now or (raw.end < now and raw.end.date() == today)):
@@ -301,19 +305,12 @@ class MarketData:
         if quote.verdict is _GOOD:
             assert seen.raw is not None
             if seen.good_at != seen.raw.end:
-                spot = None if instrument.expiry is None else self._spot_at(seen.raw.end, instrument)
-                seen.good, seen.good_at, seen.good_spot = quote, seen.raw.end, spot
+                seen.good, seen.good_at = quote, seen.raw.end
+                seen.good_bar = None if seen.chain is None else self._bars.get(instrument.underlying)
             last_good[symbol] = quote
         elif seen.good is not None:
             good, age_s = seen.good, (now - seen.good_at).total_seconds()
             last_good[symbol] = Quote(good.verdict, good.bid, good.ask, good.low_bid, good.high_ask, age_s)
-
-    def _spot_at(self, moment: datetime, instrument: Instrument) -> float | None:
-        """Return the price of the underlying that belongs to a moment, None where the last one is not of then."""
-        bar = self._bars.get(instrument.underlying)
-        if bar is None or abs((moment - bar.end).total_seconds()) > self._settings.data.underlying_max_age_s:
-            return None
-        return bar.close
 
     # ---------------------------------------------------------------------------------------------------------- chains
 
@@ -325,14 +322,20 @@ class MarketData:
         is_due = self._minute - self._read_whole.get(key, datetime.min) >= self._sample
         # Where no bar came in this minute, the chain tells whether the feed is silent.
         if is_due or self._last_data is None or self._last_data < self._minute:
-            on_demand.chain(root, expiry)
+            look = on_demand.look(root, expiry)
+            if look is not None:
+                self._followed[key].note(look)
 
-    def load(self, feed: MarketFeed, root: str, expiry: date, now: datetime) -> Chain | None:
-        """Return the judged columns of one expiry in this minute; None where the feed has none."""
+    def look(self, feed: MarketFeed, root: str, expiry: date, now: datetime) -> RawChain | None:
+        """Return what the feed has of one expiry in this minute, None where it has nothing."""
         raw = feed.chain(root, expiry)
-        if raw is not None:
-            self._read_whole[root, expiry] = raw.end
-        return self._judged(raw, root, expiry, now)
+        if raw is None:
+            return None
+        self._read_whole[root, expiry] = raw.end
+        if not raw.instruments or not self._is_of_now(raw.end, now):
+            return None
+        self._heard(raw.end)
+        return raw
 
     def load_strikes(
         self, feed: MarketFeed, root: str, expiry: date, now: datetime, near: float, each_side: int,
@@ -355,14 +358,14 @@ class MarketData:
             rows.append((instrument, bid, ask, limit))
         return Strikes(expiry, now, rows, raw.unread)
 
-    def _judged(self, raw: RawChain | None, root: str, expiry: date, now: datetime) -> Chain | None:
-        if raw is None or not raw.instruments or not self._is_of_now(raw.end, now):
+    def judged(self, raw: RawChain, root: str, expiry: date, now: datetime) -> Chain | None:
+        """Return the judged columns of what a look has found, None where its step is over."""
+        if not self._is_of_now(raw.end, now):
             return None
-        self._heard(raw.end)
         layout = self._layouts.get((root, expiry))
         if layout is None or layout.came != raw.instruments:
             layout = self._layouts[root, expiry] = _Layout.of(raw.instruments)
-        bid, ask = _prices(raw.bid[layout.order]), _prices(raw.ask[layout.order])
+        bid, ask = prices(raw.bid[layout.order]), prices(raw.ask[layout.order])
         spreads, median = self._followed.get((root, expiry)), np.full(len(bid), np.nan)
         if spreads is not None:
             for at, (instrument, spread) in enumerate(zip(layout.instruments, (ask - bid).tolist(), strict=True)):
@@ -385,8 +388,10 @@ class MarketData:
         out again.
         """
         seen, spot = self._seen.get(instrument.symbol), bars.get(instrument.underlying)
-        if instrument.expiry is None or seen is None or spot is None or seen.good is None or seen.good_spot is None:
+        if instrument.expiry is None or seen is None or spot is None or seen.good is None or seen.good_bar is None:
             return None
+        if abs((seen.good_at - seen.good_bar.end).total_seconds()) > self._settings.data.underlying_max_age_s:
+            return None  # the underlying's last price was not of then
         assert seen.good.mid is not None
         greeks = self._settings.greeks
         settles = settlement_time(instrument.expiry, session)
@@ -394,7 +399,7 @@ class MarketData:
         left = years_to(settles, now, min_s=greeks.min_years_s)
         is_call = instrument.right is Right.CALL
         volatility = implied_volatility_of(
-            seen.good.mid, instrument.strike, is_call, seen.good_spot, then, discount_factor(greeks.rate_pct, then)
+            seen.good.mid, instrument.strike, is_call, seen.good_bar.close, then, discount_factor(greeks.rate_pct, then)
         )
         if math.isnan(volatility):
             return None
@@ -408,7 +413,7 @@ class _OnDemand:
     A chain of another minute is none, so that after the step there is nothing to load any more.
     """
 
-    __slots__ = ("_bars", "_data", "_feed", "_loaded", "_now", "_session")
+    __slots__ = ("_bars", "_data", "_feed", "_loaded", "_looks", "_now", "_session")
 
     def __init__(
         self, data: MarketData, feed: MarketFeed, session: Session, now: datetime, bars: Mapping[str, Bar]
@@ -418,12 +423,21 @@ class _OnDemand:
         self._session = session
         self._now = now
         self._bars = bars
+        self._looks: dict[tuple[str, date], RawChain | None] = {}
         self._loaded: dict[tuple[str, date], Chain | None] = {}
+
+    def look(self, root: str, expiry: date) -> RawChain | None:
+        """Return the chain as it came, read once in this step."""
+        key = (root, expiry)
+        if key not in self._looks:
+            self._looks[key] = self._data.look(self._feed, root, expiry, self._now)
+        return self._looks[key]
 
     def chain(self, root: str, expiry: date) -> Chain | None:
         key = (root, expiry)
         if key not in self._loaded:
-            self._loaded[key] = self._data.load(self._feed, root, expiry, self._now)
+            raw = self.look(root, expiry)
+            self._loaded[key] = None if raw is None else self._data.judged(raw, root, expiry, self._now)
         return self._loaded[key]
 
     def strikes(
@@ -473,8 +487,3 @@ def _realised_volatility(closes: list[float], wanted: int) -> float | None:
         return None
     returns = np.diff(np.log(np.array(closes[-wanted:])))
     return float(np.std(returns, ddof=1)) * math.sqrt(_SESSIONS_PER_YEAR) * 100
-
-
-def _prices(column: Floats) -> Floats:
-    """Return a column with NaN for everything that is no price."""
-    return np.where((column > 0) & (column < np.inf), column, np.nan)

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from core.market import Quote, QuoteVerdict
-from core.ports import Floats, RawQuote
+from core.ports import Floats, RawChain, RawQuote
 from core.settings import ChainSettings, DataSettings
 from core.vocabulary import Instrument, Kind
 
@@ -92,18 +92,38 @@ def price(value: float | None) -> float | None:
     return value if value is not None and 0 < value < math.inf else None
 
 
+def prices(column: Floats) -> Floats:
+    """Return a column with NaN for everything that is no price."""
+    return np.where((column > 0) & (column < np.inf), column, np.nan)
+
+
 class ChainSpreads:
     """Spreads of the contracts of a chain so far in the session, kept sorted.
 
-    A minute may come in parts, and a part may come twice: of each contract one spread a minute is taken in.
+    A minute may come in parts, and a part may come twice: of each contract one spread a minute is taken in.  Looks at
+    the whole chain come far more often than anybody asks for a median: they are taken in when one is asked for.
     """
 
     def __init__(self) -> None:
         self._sorted: dict[str, list[float]] = {}
         self._minute = datetime.min
         self._is_in: set[str] = set()
+        self._looks: list[RawChain] = []
+
+    def note(self, look: RawChain) -> None:
+        """Take in the spreads of a whole chain in the minute that ended, no earlier than any before it."""
+        self._looks.append(look)
+
+    def _take_in(self) -> None:
+        looks, self._looks = self._looks, []
+        for look in looks:
+            spreads = (prices(look.ask) - prices(look.bid)).tolist()
+            for instrument, spread in zip(look.instruments, spreads, strict=True):
+                self.usual(look.end, instrument.symbol, spread)
 
     def median(self, symbol: str) -> float | None:
+        if self._looks:
+            self._take_in()
         spreads = self._sorted.get(symbol)
         if not spreads:
             return None
@@ -113,6 +133,8 @@ class ChainSpreads:
         """Take in a contract's spread in the minute that ended, in points (not above 0, or NaN: it has no market), and
         return its median so far.
         """
+        if self._looks:
+            self._take_in()
         spreads = self._sorted.get(symbol)
         if spread > 0:
             if minute > self._minute:

@@ -261,6 +261,17 @@ def test_a_chain_of_another_minute_is_none(data: MarketData, feed: StubFeed) -> 
     assert earlier.load_chain("SPXW", DAY) is None, "a step that is over loads nothing any more"
 
 
+def test_a_look_at_a_followed_chain_is_read_once_and_belongs_to_its_step(data: MarketData, feed: StubFeed) -> None:
+    feed.to(at(9, 31)).chains[("SPXW", DAY)] = raw_chain(at(9, 31), [(SHORT, 1.9, 2.0)])
+    first = data.observe(feed, (), [("SPXW", DAY)])
+    assert first.load_chain("SPXW", DAY) is not None
+    assert feed.asked.count("chain SPXW") == 1
+    feed.to(at(9, 36)).chains[("SPXW", DAY)] = raw_chain(at(9, 36), [(SHORT, 1.9, 2.0)])
+    second = data.observe(feed, (), [("SPXW", DAY)])
+    see(data, feed.to(at(9, 37)))
+    assert second.load_chain("SPXW", DAY) is None, "a step that is over judges nothing any more"
+
+
 def test_a_followed_chain_knows_its_spreads_from_the_open_on(data: MarketData, feed: StubFeed) -> None:
     follow = [("SPXW", DAY)]
     for minute in range(31, 51):
@@ -391,6 +402,18 @@ def test_our_model_prices_a_contract_at_the_volatility_of_its_last_good_quote(da
     assert step.model_price(SHORT) == pytest.approx(value(5_335.0, at(12, 1)), abs=1e-6)
     feed.to(at(12, 10)).bars["SPX"] = raw_bar(at(12, 10), 5_290.0)
     assert see(data, feed, SHORT).model_price(SHORT) == pytest.approx(value(5_290.0, at(12, 10)), abs=1e-6)
+
+
+def test_our_model_says_nothing_where_the_spot_was_old_when_the_quote_was_good(
+    data: MarketData, feed: StubFeed
+) -> None:
+    feed.to(at(12)).bars["SPX"] = raw_bar(at(12), 5_340.0)
+    feed.to(at(12, 2)).quotes[SHORT.symbol] = raw_quote(at(12, 2), 2.0, 2.1)
+    see(data, feed, SHORT)
+    feed.to(at(12, 3)).bars["SPX"] = raw_bar(at(12, 3), 5_340.0)
+    assert see(data, feed, SHORT).model_price(SHORT) is None
+    feed.quotes[SHORT.symbol] = raw_quote(feed.to(at(12, 3)).time, 2.0, 2.1)
+    assert see(data, feed, SHORT).model_price(SHORT) is not None
 
 
 def test_our_model_says_nothing_without_a_good_quote_or_a_spot(data: MarketData, feed: StubFeed) -> None:

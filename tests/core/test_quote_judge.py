@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.market import QuoteVerdict
-from core.ports import RawQuote
+from core.ports import RawChain, RawQuote
 from core.quote_judge import ChainSpreads, QuoteJudge
 from core.settings import Settings
 from core.vocabulary import Instrument
@@ -148,3 +148,34 @@ def test_medians_of_a_chain_are_those_of_each_contracts_minutes(minutes: list[di
     for place, contract in enumerate(CONTRACTS):
         expected = median(seen[place]) if seen[place] else None
         assert chain.median(contract.symbol) == (None if expected is None else pytest.approx(expected))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(st.sampled_from(range(4)), st.tuples(st.sampled_from((0.0, 1.0)), st.floats(1.01, 9))),
+            st.sampled_from(("look", "twice", "row", "ask")),
+        ),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_looks_at_the_whole_chain_count_as_if_taken_in_at_once(
+    minutes: list[tuple[dict[int, tuple[float, float]], str]],
+) -> None:
+    """Whether a row of that very minute is read as well, and whether a median is asked for in between."""
+    late, prompt = ChainSpreads(), ChainSpreads()
+    for number, (minute, way) in enumerate(minutes):
+        end, places = NOW + timedelta(minutes=number), sorted(minute)
+        bid, ask = (np.array([minute[place][side] for place in places], dtype=np.float64) for side in (0, 1))
+        look = RawChain(end, tuple(CONTRACTS[place] for place in places), bid, ask)
+        for _ in range(2 if way == "twice" else 1):
+            late.note(look)
+        rows = [(CONTRACTS[place].symbol, minute[place][1] - minute[place][0]) for place in places if minute[place][0]]
+        medians = {symbol: prompt.usual(end, symbol, spread) for symbol, spread in rows}
+        for symbol, spread in rows:
+            if way == "row":
+                assert late.usual(end, symbol, spread) == medians[symbol]
+            elif way == "ask":
+                assert late.median(symbol) == medians[symbol]
+    assert [late.median(one.symbol) for one in CONTRACTS] == [prompt.median(one.symbol) for one in CONTRACTS]
