@@ -9,6 +9,7 @@ from core.books import Books
 from core.component_initializer import Blocks, Row
 from core.entry_pipeline import GatedRule
 from core.family import BOOK
+from core.family_auction import FamilyAuction
 from core.family_charts import FamilyChart
 from core.family_desk import FamilyDesk, FamilyParts
 from core.family_entry import FamilyEntry
@@ -100,6 +101,7 @@ def _make_desk(
     margin = need("margin_manager", MarginManager)
     stress = StressTester(settings.stress, need("step_pricer", StepPricer))
     market = FamilyMarket(chosen, feed)
+    has_auction = OrderType.MARKET_ON_CLOSE in CAPABILITIES[brokerage].order_types
     orders = FamilyOrders(chosen, brokerage, ledger, books, fold, broker, need("order_gateway", OrderGateway), state)
     gates = (
         GatedRule(Gate.DATA, need("chain_gate", ChainGate).rule),
@@ -137,8 +139,8 @@ def _make_desk(
             gate=SessionGate.for_clock(chosen, settings.session),
             monitor=monitor,
             chart=FamilyChart(books, fold, sessions=_sessions(settings)),
+            auction=FamilyAuction(chosen, ledger, books, market, orders, is_offered=has_auction),
             make_health=SignalHealth,
-            has_auction=OrderType.MARKET_ON_CLOSE in CAPABILITIES[brokerage].order_types,
         )
     )
 

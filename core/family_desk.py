@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from core.books import Books
 from core.family import BOOK, SIGNAL_SYMBOL, SYMBOLS, Decision, SizeVerdict, Trail
+from core.family_auction import FamilyAuction
 from core.family_charts import FamilyChart
 from core.family_entry import FamilyEntry
 from core.family_fold import FamilyFold
@@ -34,7 +35,6 @@ from core.state_manager import StateManager
 from core.trade_machine import TradeState, Trigger
 from core.trading_state import StateBoard
 from core.vocabulary import FamilyTarget, Gate, Instrument, Intent, Purpose, SplitEvent, TradingState, Verdict
-from core.working_orders import Style
 
 CASH = FamilyTarget.CASH
 HELD = "HELD"
@@ -67,8 +67,8 @@ class FamilyParts:
     gate: SessionGate
     monitor: Monitor
     chart: FamilyChart
+    auction: FamilyAuction
     make_health: Callable[[], Health]
-    has_auction: bool
 
 
 @dataclass(slots=True)
@@ -101,9 +101,7 @@ class FamilyDesk:
         self._trail = Trail()
         self._health = parts.make_health()
         self._bar: _Bar | None = None
-        self._auction_due = self._data_due = datetime.min
-        self._auction_decided = False
-        self._halted_before_auction: set[str] = set()
+        self._data_due = datetime.min
         self._is_bounded = False
         self._is_verified = False
         self._closed = False
@@ -143,11 +141,10 @@ class FamilyDesk:
         parts, session, now = self._parts, snapshot.session, snapshot.time
         self._session = session
         self._trail, self._health = Trail(), parts.make_health()
-        self._auction_decided, self._closed, self._is_bounded, self._is_verified = False, False, False, False
-        self._halted_before_auction = set()
-        self._auction_due = session.before_close(parts.settings.moc_decide_minutes)
+        self._closed, self._is_bounded, self._is_verified = False, False, False
         self._data_due = session.open + _DATA_BY
         parts.market.open_session(session)
+        parts.auction.open_session(session)
         holdings = parts.orders.holdings(now)
         is_clean = not holdings.symbols and not parts.orders.working() and not parts.books.is_locked(BOOK)
         if session.day in parts.settings.resume_dates:
@@ -189,8 +186,8 @@ class FamilyDesk:
         if bar.gate is GateState.VERIFY and not self._is_verified:
             self._verify(snapshot)
         if may_act and snapshot.phase.market_open:
-            if snapshot.time >= self._auction_due:
-                self._auction(bar, snapshot)
+            if snapshot.time >= parts.auction.due:
+                parts.auction.run(snapshot, is_halted=is_halted)
             self._clear_the_way(bar, snapshot)
 
     def _verify(self, snapshot: MarketSnapshot) -> None:
@@ -308,51 +305,6 @@ class FamilyDesk:
             return Reason.EXIT_FLATTEN
         by_signal = decision.reason in (Reason.ALLOWED, Reason.NEUTRAL, Reason.SESSION_PHASE)
         return Reason.EXIT_TARGET if by_signal else decision.reason
-
-    # ------------------------------------------------------------------------------------------------------ the auction
-
-    def _auction(self, bar: _Bar, snapshot: MarketSnapshot) -> None:
-        """From the hour of the decision on: decide once whether a holding needs the closing auction, and take it back
-        where the symbol trades again.
-        """
-        parts, session, now = self._parts, snapshot.session, snapshot.time
-        for parent in parts.orders.parents():
-            symbol = parent.structure.symbols[0]
-            if parent.style is not Style.ON_CLOSE or parent.stopping or symbol not in self._halted_before_auction:
-                continue
-            early = now < session.before_close(parts.settings.moc_release_minutes)
-            if early and not parts.market.is_halted(symbol, snapshot) and snapshot.quote(symbol).is_good:
-                parts.orders.stop(parent, now)
-        if self._auction_decided:
-            return
-        self._auction_decided = True
-        if now >= self._auction_due + timedelta(seconds=30):
-            return  # too late for the exchange's notice
-        for symbol in SYMBOLS:
-            if parts.books.position_of(BOOK, symbol) > 0:
-                self._send_to_auction(symbol, bar, snapshot)
-
-    def _send_to_auction(self, symbol: str, bar: _Bar, snapshot: MarketSnapshot) -> None:
-        parts, now = self._parts, snapshot.time
-        halted = parts.market.is_halted(symbol, snapshot)
-        if not halted and parts.orders.rejected_in_a_row(symbol) < 2:
-            return
-        if not parts.has_auction:
-            text = f"{symbol} may not be sold before the close and the brokerage has no order for the auction."
-            self._alert("CRITICAL", Reason.MOC_UNSUPPORTED.value, text, snapshot)
-            return
-        for parent in parts.orders.parents():
-            if parent.structure.symbols[0] == symbol and parent.working is None:
-                parts.orders.stop(parent, now)  # it waits for its next try; the auction is that
-        if any(item.symbol == symbol for item in parts.orders.working()):
-            return
-        held = parts.orders.holdings(now).agreed(symbol)
-        if held > 0:
-            if halted:
-                self._halted_before_auction.add(symbol)
-            order = FamilyOrder(symbol, -held, Purpose.CLOSE)
-            purpose = Purpose.FLATTEN if bar.is_halted else Purpose.CLOSE
-            parts.orders.close(order, purpose, Reason.EXIT_FLATTEN, snapshot, at_close=True)
 
     # ------------------------------------------------------------------------------------------------------ 5 entering
 
