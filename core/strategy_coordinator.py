@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from operator import attrgetter
 
 from core.containment import Containment
 from core.entering import Entering
@@ -25,7 +24,8 @@ from core.reconciliation import CLEAN, Reconciliation
 from core.rules import Cause, Watch
 from core.session import Span
 from core.trading_state import StateBoard
-from core.vocabulary import BrokerEvent, Gate, Instrument, SessionPhase, SettlementEvent, SplitEvent, TradingState
+from core.vocabulary import BrokerEvent, Gate, SessionPhase, SettlementEvent, SplitEvent, TradingState
+from core.watch_list import WatchList
 from helpers.funnel import Funnel
 
 NAME = "strategy_coordinator"
@@ -35,7 +35,6 @@ _MINUTE = timedelta(minutes=1)
 _EQUITY_UNKNOWN = Cause("equity.unknown", TradingState.REDUCING, Reason.EQUITY_UNKNOWN, Gate.DATA)
 _EQUITY_DISPUTED = Cause("equity.disputed", TradingState.REDUCING, Reason.EQUITY_DISPUTED, Gate.DATA)
 _FEED_SILENT = Cause("feed.silent", TradingState.REDUCING, Reason.FEED_SILENT, Gate.DATA)
-_symbol = attrgetter("symbol")
 
 
 class StrategyCoordinator:
@@ -57,9 +56,7 @@ class StrategyCoordinator:
             if family is None
             else FamilyStage(family, parts, self._board, self._funnel, self._leaving, self._containment)
         )
-        self._always = () if family is None else tuple(sorted(family.instruments, key=_symbol))
-        """What is watched even where nothing is held."""
-        self._always_symbols = frozenset(map(_symbol, self._always))
+        self._watch_list = WatchList(parts.books.instrument, () if family is None else family.instruments)
         self._session: Session | None = None
         self.last_step: datetime | None = None
         self.snapshot: MarketSnapshot | None = None
@@ -130,7 +127,8 @@ class StrategyCoordinator:
             self._note_components(parts.initializer.retry(now), now)
         # 2 reconcile
         chains = self._entering.followed(session, now)
-        snapshot = parts.market_data.observe(parts.feed, self._watched(), chains, now)
+        watched = self._watch_list.of(books.positions(), orders.symbols, recorder.lately_in_play)
+        snapshot = parts.market_data.observe(parts.feed, watched, chains, now)
         parts.settlement.observe(session.day, snapshot.settlement_price, snapshot.past_settlement_price)
         account = parts.broker.account()
         working = gateway.working_children() if orders.parents else ()
@@ -191,16 +189,6 @@ class StrategyCoordinator:
                 self._parts.recorder.component(reports[name], now)
                 self._parts.announcements.say(reports[name].sentence)
 
-    def _watched(self) -> Sequence[Instrument]:
-        parts = self._parts
-        at_work, lately = parts.gateway.orders.symbols, parts.recorder.lately_in_play
-        if parts.books.is_flat and not at_work and not lately:
-            return self._always
-        others = {*parts.books.positions(), *at_work, *lately}.difference(self._always_symbols)
-        if not others:
-            return self._always
-        return sorted([*self._always, *map(parts.books.instrument, others)], key=_symbol)
-
     # ------------------------------------------------------------------------------- when a step has failed as a whole
 
     def fail(self, error: Exception, now: datetime) -> None:
@@ -216,14 +204,16 @@ class StrategyCoordinator:
         The account is REDUCING from here to the next whole step.
         """
         parts = self._parts
+        orders, recorder = parts.gateway.orders, parts.recorder
         self._begin(now)
         cause = Cause(f"component.{NAME}", TradingState.REDUCING, Reason.COMPONENT_NOT_READY, subject=NAME)
         kept = [known for known in self._board.causes if known.name != cause.name]
-        parts.recorder.state_changes(self._board.replace([*kept, cause]), now)
+        recorder.state_changes(self._board.replace([*kept, cause]), now)
         parts.gateway.fold(now)
         parts.gateway.watch(now, in_step=True)
         parts.gateway.cancel_openings(now)
-        snapshot = parts.market_data.observe(parts.feed, self._watched(), (), now)
+        watched = self._watch_list.of(parts.books.positions(), orders.symbols, recorder.lately_in_play)
+        snapshot = parts.market_data.observe(parts.feed, watched, (), now)
         self._leaving.leave(snapshot, ())
         if parts.family is not None:
             self._leaving.leave_book(parts.family.name, snapshot)
