@@ -32,7 +32,7 @@ from core.market import (
     Strikes,
 )
 from core.ports import Floats, MarketFeed, RawBar, RawChain, RawQuote
-from core.quote_judge import ChainSpreads, QuoteJudge, price
+from core.quote_judge import ChainSpreads, QuoteJudge, price, prices
 from core.session import OpeningPriceKeeper, SessionClock
 from core.settings import Settings
 from core.vocabulary import Instrument, Right, Structure
@@ -322,14 +322,20 @@ class MarketData:
         is_due = self._minute - self._read_whole.get(key, datetime.min) >= self._sample
         # Where no bar came in this minute, the chain tells whether the feed is silent.
         if is_due or self._last_data is None or self._last_data < self._minute:
-            on_demand.chain(root, expiry)
+            look = on_demand.look(root, expiry)
+            if look is not None:
+                self._followed[key].note(look)
 
-    def load(self, feed: MarketFeed, root: str, expiry: date, now: datetime) -> Chain | None:
-        """Return the judged columns of one expiry in this minute; None where the feed has none."""
+    def look(self, feed: MarketFeed, root: str, expiry: date, now: datetime) -> RawChain | None:
+        """Return what the feed has of one expiry in this minute, None where it has nothing."""
         raw = feed.chain(root, expiry)
-        if raw is not None:
-            self._read_whole[root, expiry] = raw.end
-        return self._judged(raw, root, expiry, now)
+        if raw is None:
+            return None
+        self._read_whole[root, expiry] = raw.end
+        if not raw.instruments or not self._is_of_now(raw.end, now):
+            return None
+        self._heard(raw.end)
+        return raw
 
     def load_strikes(
         self, feed: MarketFeed, root: str, expiry: date, now: datetime, near: float, each_side: int,
@@ -352,14 +358,14 @@ class MarketData:
             rows.append((instrument, bid, ask, limit))
         return Strikes(expiry, now, rows, raw.unread)
 
-    def _judged(self, raw: RawChain | None, root: str, expiry: date, now: datetime) -> Chain | None:
-        if raw is None or not raw.instruments or not self._is_of_now(raw.end, now):
+    def judged(self, raw: RawChain, root: str, expiry: date, now: datetime) -> Chain | None:
+        """Return the judged columns of what a look has found, None where its step is over."""
+        if not self._is_of_now(raw.end, now):
             return None
-        self._heard(raw.end)
         layout = self._layouts.get((root, expiry))
         if layout is None or layout.came != raw.instruments:
             layout = self._layouts[root, expiry] = _Layout.of(raw.instruments)
-        bid, ask = _prices(raw.bid[layout.order]), _prices(raw.ask[layout.order])
+        bid, ask = prices(raw.bid[layout.order]), prices(raw.ask[layout.order])
         spreads, median = self._followed.get((root, expiry)), np.full(len(bid), np.nan)
         if spreads is not None:
             for at, (instrument, spread) in enumerate(zip(layout.instruments, (ask - bid).tolist(), strict=True)):
@@ -407,7 +413,7 @@ class _OnDemand:
     A chain of another minute is none, so that after the step there is nothing to load any more.
     """
 
-    __slots__ = ("_bars", "_data", "_feed", "_loaded", "_now", "_session")
+    __slots__ = ("_bars", "_data", "_feed", "_loaded", "_looks", "_now", "_session")
 
     def __init__(
         self, data: MarketData, feed: MarketFeed, session: Session, now: datetime, bars: Mapping[str, Bar]
@@ -417,12 +423,21 @@ class _OnDemand:
         self._session = session
         self._now = now
         self._bars = bars
+        self._looks: dict[tuple[str, date], RawChain | None] = {}
         self._loaded: dict[tuple[str, date], Chain | None] = {}
+
+    def look(self, root: str, expiry: date) -> RawChain | None:
+        """Return the chain as it came, read once in this step."""
+        key = (root, expiry)
+        if key not in self._looks:
+            self._looks[key] = self._data.look(self._feed, root, expiry, self._now)
+        return self._looks[key]
 
     def chain(self, root: str, expiry: date) -> Chain | None:
         key = (root, expiry)
         if key not in self._loaded:
-            self._loaded[key] = self._data.load(self._feed, root, expiry, self._now)
+            raw = self.look(root, expiry)
+            self._loaded[key] = None if raw is None else self._data.judged(raw, root, expiry, self._now)
         return self._loaded[key]
 
     def strikes(
@@ -472,8 +487,3 @@ def _realised_volatility(closes: list[float], wanted: int) -> float | None:
         return None
     returns = np.diff(np.log(np.array(closes[-wanted:])))
     return float(np.std(returns, ddof=1)) * math.sqrt(_SESSIONS_PER_YEAR) * 100
-
-
-def _prices(column: Floats) -> Floats:
-    """Return a column with NaN for everything that is no price."""
-    return np.where((column > 0) & (column < np.inf), column, np.nan)

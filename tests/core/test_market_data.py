@@ -261,6 +261,17 @@ def test_a_chain_of_another_minute_is_none(data: MarketData, feed: StubFeed) -> 
     assert earlier.load_chain("SPXW", DAY) is None, "a step that is over loads nothing any more"
 
 
+def test_a_look_at_a_followed_chain_is_read_once_and_belongs_to_its_step(data: MarketData, feed: StubFeed) -> None:
+    feed.to(at(9, 31)).chains[("SPXW", DAY)] = raw_chain(at(9, 31), [(SHORT, 1.9, 2.0)])
+    first = data.observe(feed, (), [("SPXW", DAY)])
+    assert first.load_chain("SPXW", DAY) is not None
+    assert feed.asked.count("chain SPXW") == 1
+    feed.to(at(9, 36)).chains[("SPXW", DAY)] = raw_chain(at(9, 36), [(SHORT, 1.9, 2.0)])
+    second = data.observe(feed, (), [("SPXW", DAY)])
+    see(data, feed.to(at(9, 37)))
+    assert second.load_chain("SPXW", DAY) is None, "a step that is over judges nothing any more"
+
+
 def test_a_followed_chain_knows_its_spreads_from_the_open_on(data: MarketData, feed: StubFeed) -> None:
     follow = [("SPXW", DAY)]
     for minute in range(31, 51):
