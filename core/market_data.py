@@ -347,7 +347,8 @@ class MarketData:
             return None
         if self._last_data != raw.end:
             self._heard(raw.end)
-        spreads, rows = self._followed.get((root, expiry)), list[StrikeRow]()
+        spreads = self._followed.get((root, expiry))
+        rows: list[StrikeRow] = []
         for instrument, raw_bid, raw_ask in raw.rows:
             bid = raw_bid if 0 < raw_bid < math.inf else math.nan
             ask = raw_ask if 0 < raw_ask < math.inf else math.nan

@@ -121,7 +121,10 @@ class MarginManager:
         return self._usage
 
     def _sum(self, trades: tuple[TradeStress, ...]) -> MarginUsage:
-        used, reserved, naked, options = list[float](), list[float](), list[float](), list[float]()
+        used: list[float] = []
+        reserved: list[float] = []
+        naked: list[float] = []
+        options: list[float] = []
         losses: dict[str, list[float]] = {name: [] for name in (*T_SHOCKS, *C_SHOCKS)}
         unknown: list[str] = []
         for trade in trades:

@@ -104,7 +104,8 @@ def _pair(side: Sequence[tuple[Instrument, int]], right: Right) -> tuple[float, 
     outward = 1.0 if right is Right.CALL else -1.0
     longs = {instrument: qty for instrument, qty in side if qty > 0}
     shorts = sorted((held for held in side if held[1] < 0), key=lambda held: (outward * held[0].strike, held[0].symbol))
-    open_usd, naked = 0.0, list[tuple[Instrument, int]]()
+    open_usd = 0.0
+    naked: list[tuple[Instrument, int]] = []
     for short, qty in shorts:
         left = -qty
 

@@ -136,7 +136,7 @@ class StepPricer:
                 price = snapshot.price(share.symbol)
                 known[share.symbol] = None if price is None else ModelView(share, price)
         for root, expiry, members in wanted.contracts:
-            missing = [member for member in members if member.symbol not in known]
+            missing = [member for member in members if member.symbol not in known] if known else members
             if missing and not self._by_their_quotes(snapshot, root, expiry, missing):
                 self._by_the_chain(snapshot, root, expiry, missing)
         return known
@@ -153,7 +153,9 @@ class StepPricer:
         if spot is None or key in self._chains:
             return False
         # A GOOD quote of this very minute stands in the chain as well, and was judged more strictly.
-        mids, others, quotes = dict[str, float](), list[Instrument](), snapshot.quotes
+        mids: dict[str, float] = {}
+        others: list[Instrument] = []
+        quotes = snapshot.quotes
         for member in members:
             quote = quotes.get(member.symbol)
             is_fresh = quote is not None and quote.verdict is QuoteVerdict.GOOD and quote.age_s == 0.0
