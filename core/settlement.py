@@ -32,23 +32,39 @@ class Settlement:
         self._state = state
         self._queue: deque[SettlementEvent] = deque()
         self._values: dict[tuple[str, date], float] = {}
+        self._day = date.min
+        self._regular: Mapping[str, float] = {}
+        """Of the present day; they join the values when it ends or one of them is asked for."""
+        self._past: Mapping[tuple[str, date], float] = {}
         self.unknown: tuple[str, ...] = ()
 
     def post(self, event: SettlementEvent) -> None:
         self._queue.append(event)
 
     def observe(self, day: date, values: Mapping[str, float], past: Mapping[tuple[str, date], float]) -> None:
-        """Keep the regular values of this step by underlying, and the last ones of the days before."""
-        for underlying, value in values.items():
-            self._values[(underlying, day)] = value
-        self._values.update(past)
+        """Keep the regular values of this step by underlying, and the last ones of the days before.
+
+        Both are views of their moment: a day's values only grow in number, and the same past says the same.
+        """
+        if day != self._day or past is not self._past:
+            self._take_up()
+            self._values.update(past)
+            self._day, self._past = day, past
+        self._regular = values
+
+    def _take_up(self) -> None:
+        for underlying, value in self._regular.items():
+            self._values[(underlying, self._day)] = value
+        self._regular = {}
 
     def remember(self, underlying: str, day: date, value: float) -> None:
         """Keep the last regular value of an underlying."""
+        self._take_up()
         self._values[(underlying, day)] = value
 
     def forget(self, underlying: str, day: date) -> None:
         """Drop a value that was not yet the last one of its day: a contract settled by it would be settled wrongly."""
+        self._take_up()
         self._values.pop((underlying, day), None)
 
     def recover(self, position_of: Callable[[str], int], now: datetime) -> tuple[str, ...]:
@@ -67,6 +83,7 @@ class Settlement:
         return tuple(missed)
 
     def state(self) -> Mapping[str, Any]:
+        self._take_up()
         return {f"{underlying} {day.isoformat()}": value for (underlying, day), value in sorted(self._values.items())}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -104,6 +121,7 @@ class Settlement:
     def _value(self, instrument: Instrument, event: SettlementEvent) -> float | None:
         if event.underlying_price is not None:
             return event.underlying_price
+        self._take_up()
         assert instrument.expiry is not None
         return self._values.get((instrument.underlying, instrument.expiry))
 
