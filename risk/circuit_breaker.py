@@ -21,6 +21,7 @@ from core.market import MarketSnapshot
 from core.reasons import Reason
 from core.rules import QUIET, Cause, ExitDemand, Note, Watch
 from core.settings import BreakerSettings
+from core.values import value
 from core.vocabulary import Disposition, Gate, Intent, Ladder, SessionPhase, TradingState, Verdict, to_u6
 from risk.account_phases import is_option_trade
 from risk.breaker_state import BreakerState, Condition, Level, dump, load
@@ -38,6 +39,19 @@ HeaviestShort = Callable[[MarketSnapshot, "Books"], str | None]
 """The open short-premium trade with the largest crash loss, None where there is none."""
 
 
+@value
+class _Room:
+    """The equities that change nothing but the high of the session: on a day, before money flows, above every warning.
+
+    It is what a mark leaves while nothing is tripped, waits, recovers or warns.
+    """
+
+    day: date
+    flows_u6: int
+    above_u6: float
+    high_u6: int
+
+
 class CircuitBreaker:
     """Loss limits of the account.  The same marks give the same state, with and without restarts."""
 
@@ -53,10 +67,7 @@ class CircuitBreaker:
         self._state = BreakerState()
         self._ratios: Mapping[Condition, float] = {}
         self._notes: list[Note] = []
-        self._room: tuple[date, int, float, int] | None = None
-        """Day, external flows, and the equities between which the last mark has left nothing to be judged anew: above
-        every warning, and no new high.  None while something is tripped, waits, recovers or warns.
-        """
+        self._room: _Room | None = None
         self._bases_of: tuple[date, int, int | None] | None = None
         self._bases = (0, 0, 0)
         self._limits: Mapping[Condition, float] = {
@@ -105,7 +116,9 @@ class CircuitBreaker:
         equity_u6: int | None = None
         if equity is not None and equity.usd is not None and equity.fresh and not equity.disputed:
             equity_u6 = to_u6(equity.usd)
-            if room is not None and room[:2] == (day, books.flows_u6) and room[2] < equity_u6 <= room[3]:
+            if room is not None and room.day == day and room.flows_u6 == books.flows_u6 and equity_u6 > room.above_u6:
+                if equity_u6 > room.high_u6:
+                    self._raise_high(equity_u6, room)
                 return QUIET
         self._notes = []
         if state.session_day != day:
@@ -173,16 +186,21 @@ class CircuitBreaker:
             for (condition, limit), base in zip(self._limits.items(), bases, strict=True)
         }
 
-    def _room_left(self, day: date) -> tuple[date, int, float, int]:
+    def _room_left(self, day: date) -> _Room:
         """Return the room of a mark that has neither crossed nor warned of anything."""
-        state = self._state
-        assert state.high_u6 is not None
-        bases = (*self._bases, state.high_u6)
-        warnings = [
-            base * (1.0 - self._settings.warn_ratio * limit)
-            for base, limit in zip(bases, self._limits.values(), strict=True)
-        ]
-        return day, state.flows_u6, max(warnings) * _BEYOND_ROUNDING, state.high_u6
+        high_u6 = self._state.high_u6
+        assert high_u6 is not None
+        above = [self._warns_at(base, of) for base, of in zip((*self._bases, high_u6), self._limits, strict=True)]
+        return _Room(day, self._state.flows_u6, max(above), high_u6)
+
+    def _raise_high(self, equity_u6: int, room: _Room) -> None:
+        """Take a new high of the session in, which is all that a mark above every warning can change."""
+        self._state.high_u6 = equity_u6
+        above_u6 = max(room.above_u6, self._warns_at(equity_u6, Condition.INTRADAY))
+        self._room = _Room(room.day, room.flows_u6, above_u6, equity_u6)
+
+    def _warns_at(self, base_u6: int, condition: Condition) -> float:
+        return base_u6 * (1.0 - self._settings.warn_ratio * self._limits[condition]) * _BEYOND_ROUNDING
 
     def _closes_before(self, day: date, books: Books) -> tuple[int, int, int]:
         """Return the closing marks before a day, its week and its month: found once a session, because only days before

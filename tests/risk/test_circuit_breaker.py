@@ -530,6 +530,17 @@ def test_a_mark_that_is_not_judged_anew_would_have_changed_nothing(
         assert quick.breaker.state() == slow.breaker.state()
 
 
+def test_a_new_high_does_not_forget_the_limit_of_the_week() -> None:
+    account = Account(day=date(2025, 9, 8))
+    for close in (97_100.0, 94_200.0, 92_700.0):
+        account.mark("10:00", close)
+        account.next_session()
+    for minute, equity in enumerate((92_600.0, 93_000.0, 93_500.0)):
+        assert account.mark(f"10:0{minute}", equity).scale == 1.0
+    watch = account.mark("10:03", 91_950.0)  # 1.7 % below the high
+    assert [(note.fields["condition"], note.fields["level"]) for note in watch.notes] == [("WEEKLY", "WARN")]
+
+
 def test_fp26_the_state_is_typed_complete_and_comes_back_equal() -> None:
     account = released()
     stored = account.breaker.state()
