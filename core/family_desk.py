@@ -99,7 +99,7 @@ class FamilyDesk:
         self._board: StateBoard | None = None
         self._session: Session | None = None
         self._trail = Trail()
-        self._health = parts.make_health()
+        self._readings: list[Reading] = []
         self._bar: _Bar | None = None
         self._data_due = datetime.min
         self._is_bounded = False
@@ -140,7 +140,7 @@ class FamilyDesk:
     def _open_session(self, snapshot: MarketSnapshot) -> None:
         parts, session, now = self._parts, snapshot.session, snapshot.time
         self._session = session
-        self._trail, self._health = Trail(), parts.make_health()
+        self._trail, self._readings = Trail(), []
         self._closed, self._is_bounded, self._is_verified = False, False, False
         self._data_due = session.open + _DATA_BY
         parts.market.open_session(session)
@@ -202,7 +202,7 @@ class FamilyDesk:
     def _read(self, minute: SignalBar | MissingBar) -> Reading:
         reading = self._parts.signal.update(minute)
         self._trail = self._parts.policy.advance(self._trail, reading)
-        self._health.observe(reading)
+        self._readings.append(reading)
         return reading
 
     def _decide(self, reading: Reading, snapshot: MarketSnapshot, *, is_halted: bool) -> Decision:
@@ -386,9 +386,12 @@ class FamilyDesk:
             parts.monitor.use(sum([qty * marks[name].price for name, qty in shares.items() if name in marks]), value)
 
     def _tell_health(self, snapshot: MarketSnapshot) -> None:
-        if self._health.is_flat():
+        health = self._parts.make_health()
+        for reading in self._readings:
+            health.observe(reading)
+        if health.is_flat():
             self._alert("WARNING", "SIGNAL_DEAD", "the signal has said the same all session.", snapshot)
-        for name in self._health.dead_detectors():
+        for name in health.dead_detectors():
             self._alert("WARNING", "DETECTOR_DEAD", f"{name} had no opinion all session.", snapshot)
 
     def _tell_missing(self, snapshot: MarketSnapshot) -> None:

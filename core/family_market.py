@@ -7,11 +7,12 @@ in the middle of one reads the rest from history.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from datetime import timedelta
 from statistics import median
 
 from core.family import SIGNAL_SYMBOL, SYMBOLS
-from core.market import MarketSnapshot, Session
+from core.market import Bar, MarketSnapshot, Session
 from core.ports import MarketFeed
 from core.reasons import Reason
 from core.settings_etf import EtfRotationSettings
@@ -30,6 +31,7 @@ class FamilyMarket:
         self._feed = feed
         self._session: Session | None = None
         self._seen = 0
+        self._unread: list[Mapping[str, Bar]] = []
         self._volumes: dict[str, deque[float]] = {}
         self._opens: dict[str, float] = {}
         self._splits: dict[str, float] = {}
@@ -37,6 +39,7 @@ class FamilyMarket:
     def open_session(self, session: Session) -> None:
         self._session = session
         self._seen = 0
+        self._unread.clear()
         self._volumes = {symbol: deque(maxlen=self._settings.volume_bars) for symbol in SYMBOLS}
         self._opens = {}
 
@@ -56,22 +59,27 @@ class FamilyMarket:
         if number <= self._seen:
             return ()
         past = self._past(session, number) if number > self._seen + 1 else []
-        present: SignalBar | MissingBar | None = None
-        bars = snapshot.bars
-        for symbol, volumes in self._volumes.items():
-            bar = bars.get(symbol)
-            if bar is None or bar.age_s >= _MINUTE_S:
-                continue  # this minute brought none
-            volumes.append(bar.volume)
-            if symbol not in self._opens:
-                self._opens[symbol] = bar.open
-            if symbol == SIGNAL_SYMBOL:
-                present = SignalBar(now, number, bar.open, bar.high, bar.low, bar.close, bar.volume)
         self._seen = number
-        return (*past, MissingBar(now, number) if present is None else present)
+        self._unread.append(snapshot.bars)
+        bar = snapshot.bars.get(SIGNAL_SYMBOL)
+        if bar is None or bar.age_s >= _MINUTE_S:
+            return (*past, MissingBar(now, number))
+        return (*past, SignalBar(now, number, bar.open, bar.high, bar.low, bar.close, bar.volume))
+
+    def _read(self) -> None:
+        """Take in the minutes since the last question: volumes and opens are asked for when something is opened."""
+        for bars in self._unread:
+            for symbol, volumes in self._volumes.items():
+                bar = bars.get(symbol)
+                if bar is None or bar.age_s >= _MINUTE_S:
+                    continue  # that minute brought none
+                volumes.append(bar.volume)
+                self._opens.setdefault(symbol, bar.open)
+        self._unread.clear()
 
     def _past(self, session: Session, number: int) -> list[SignalBar | MissingBar]:
         """Return the minutes before this one that no step has seen, from history."""
+        self._read()  # what was seen comes before what was missed
         first = self._seen + 1
         found: dict[int, SignalBar | MissingBar] = {}
         for symbol in SYMBOLS:
@@ -88,12 +96,12 @@ class FamilyMarket:
 
     def missing(self) -> tuple[str, ...]:
         """Return the symbols that have not had one minute in this session."""
-        if len(self._opens) == len(SYMBOLS):
-            return ()
+        self._read()
         return tuple(symbol for symbol in SYMBOLS if symbol not in self._opens)
 
     def median_volume(self, symbol: str) -> float | None:
         """Return the median volume of the last minutes of this session, None while there are too few."""
+        self._read()
         volumes = self._volumes.get(symbol, ())
         return float(median(volumes)) if len(volumes) >= self._settings.volume_bars else None
 
@@ -105,6 +113,7 @@ class FamilyMarket:
         """Return why this symbol may not be opened now."""
         if self.is_halted(symbol, snapshot):
             return Verdict.refuse(Reason.HALT_SUSPECTED, symbol=symbol)
+        self._read()
         first, last = self._opens.get(symbol), snapshot.prior_close.get(symbol)
         if first is not None and last is not None and last > 0:
             last /= self._splits.get(symbol, 1.0)
