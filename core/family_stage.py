@@ -59,8 +59,9 @@ class FamilyStage:
             if self._parts.settings.run.mode is not Mode.BACKTEST:
                 self._parts.announcements.say(line)  # a backtest's log is too small for a book of twenty openings a day
             self._parts.recorder.save_state(snapshot.time)  # the exit plan must outlive a death while it is sent
-        if desk.outcome is not None and snapshot.phase.market_open:
-            self._funnel.counts[desk.name, desk.outcome] += 1
+        outcome = desk.outcome
+        if outcome is not None and snapshot.phase.market_open:
+            self._funnel.counts[desk.name, outcome] += 1
 
     def after(self, snapshot: MarketSnapshot, scale: float) -> None:
         desk = self._desk

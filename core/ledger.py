@@ -80,7 +80,8 @@ class Ledger:
         self._head = GENESIS
         self._seq = 0
         self._unchained: list[tuple[Form, datetime, list[str]]] = []
-        self._time = datetime.min
+        self.time = datetime.min
+        """Time of the last line; no step may be stamped earlier."""
         self._retry_at = datetime.min
         self._failure: str | None = None
         self.causes: tuple[Cause, ...] = ()
@@ -102,11 +103,6 @@ class Ledger:
         return self._seq
 
     @property
-    def time(self) -> datetime:
-        """Time of the last line; no step may be stamped earlier."""
-        return self._time
-
-    @property
     def counts(self) -> Mapping[str, int]:
         self._chain()
         return self._counts
@@ -126,7 +122,7 @@ class Ledger:
     def go_on(self, head: str, seq: int, time: datetime, counts: Mapping[str, int]) -> None:
         """Continue a ledger of an earlier process behind its last intact line."""
         self._head, self._seq = head, seq
-        self._time = time
+        self.time = time
         self._tail_since = seq
         self._counts = dict(counts)
 
@@ -142,10 +138,10 @@ class Ledger:
         if known is None:
             known = self._forms[(kind, *fields)] = Form(kind, fields), self._fold(kind)
         form, takes = known
-        if now < self._time:
+        if now < self.time:
             if kind not in REPORTS:
-                raise LedgerError(f"{kind}.time = {now}: expected not before the line above ({self._time}).")
-            now = self._time
+                raise LedgerError(f"{kind}.time = {now}: expected not before the line above ({self.time}).")
+            now = self.time
         texts = form.texts(book, fields)
         kept = self._kept(kind, book, fields) if self._durable_orders and kind in MOVES else None
         for take in takes:
@@ -153,7 +149,7 @@ class Ledger:
         if kept is not None:
             self._tail.append(kept)
         self._unchained.append((form, now, texts))
-        self._time = now
+        self.time = now
         self._seq += 1
         if self._failure is not None and now >= self._retry_at:
             self.flush(durable=True)
@@ -192,7 +188,7 @@ class Ledger:
         except LedgerError as error:
             self._failure = str(error)
             self.causes = (Cause("ledger", TradingState.REDUCING, Reason.LEDGER_NOT_DURABLE),)
-            self._retry_at = self._time + RETRY_AFTER
+            self._retry_at = self.time + RETRY_AFTER
             return False
         self._failure, self.causes = None, ()
         return True
@@ -216,7 +212,7 @@ class Ledger:
 
         Raises LedgerError when the store does not take it: a run whose ledger is lost has failed.
         """
-        self.append(Kind.RUN_ENDED, "", max(now, self._time), counts=dict(self.counts), **fields)
+        self.append(Kind.RUN_ENDED, "", max(now, self.time), counts=dict(self.counts), **fields)
         self._sealed = True
         if not self.flush(durable=True):
             raise LedgerError(f"The ledger of this run could not be saved: {self._failure}")

@@ -149,7 +149,8 @@ class StrategyCoordinator:
         recorder.observe(snapshot, session, phase, self._board)
         # 4 leave
         if books.has_open_trades:
-            self._leaving.leave(snapshot, [demand for watch in watches for demand in watch.exits])
+            demands = [demand for watch in watches for demand in watch.exits] if watches else ()
+            self._leaving.leave(snapshot, demands)
         if family is not None:
             family.leave(snapshot)
         # 5 enter
