@@ -8,7 +8,6 @@ step alone.
 from __future__ import annotations
 
 import math
-from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -50,8 +49,8 @@ _PAST_DAYS = 7
 
 @dataclass(slots=True)
 class _Seen:
-    """What was seen of one instrument: today's last real quote and sorted spreads, and its last GOOD quote with the
-    underlying's last bar of that moment.
+    """What was seen of one instrument: today's last real quote, its spreads and the narrowest of them, and its last
+    GOOD quote with the underlying's last bar of that moment.
 
     chain: root and expiry of an option.
     """
@@ -64,6 +63,7 @@ class _Seen:
     good_at: datetime = datetime.min
     good_bar: RawBar | None = None
     spreads: list[float] = field(default_factory=list)
+    narrowest: float = math.inf
 
 
 @dataclass(slots=True)
@@ -206,6 +206,7 @@ class MarketData:
             for seen in self._seen.values():
                 seen.raw = None
                 seen.spreads.clear()
+                seen.narrowest = math.inf
         self._day = session.day
         self._bars, self._regular = {}, {}
         self._followed, self._read_whole, self._layouts = {}, {}, {}
@@ -292,13 +293,20 @@ class MarketData:
                 if raw.end != self._last_data:
                     self._heard(raw.end)
                 if raw.bid is not None and raw.ask is not None and raw.ask > raw.bid > 0:
-                    insort(seen.spreads, raw.ask - raw.bid)
+                    spread = raw.ask - raw.bid
+                    seen.spreads.append(spread)
+                    if spread < seen.narrowest:
+                        seen.narrowest = spread
                     if followed is not None:
-                        followed.usual(raw.end, symbol, raw.ask - raw.bid)
+                        followed.usual(raw.end, symbol, spread)
             seen.raw = raw
-        spreads = seen.spreads
-        if median is None and spreads:
-            median = (spreads[(len(spreads) - 1) // 2] + spreads[len(spreads) // 2]) / 2
+        last = seen.raw
+        if (
+            median is None and last is not None and last.bid is not None and last.ask is not None
+            # Only a spread of a multiple of the narrowest one can be one of their median.
+            and last.ask - last.bid > self._settings.chain.blowout_multiple * seen.narrowest
+        ):  # fmt: skip
+            median = _median(seen.spreads)
         is_halted = bool(halted) and (symbol in halted or instrument.underlying in halted)
         quote = self._judge.judge(instrument, seen.raw, now, halted=is_halted, median=median)
         quotes[symbol] = quote
@@ -480,6 +488,12 @@ class _Listed(Mapping[str, Mapping[date, int]]):
 def _day_of(bar: RawBar) -> date:
     """Return the session a daily bar belongs to: it may be stamped with the close or with the midnight after it."""
     return (bar.end - timedelta(microseconds=1)).date()
+
+
+def _median(spreads: list[float]) -> float:
+    """Return the median of some spreads, which are in order after that."""
+    spreads.sort()
+    return (spreads[(len(spreads) - 1) // 2] + spreads[len(spreads) // 2]) / 2
 
 
 def _realised_volatility(closes: list[float], wanted: int) -> float | None:

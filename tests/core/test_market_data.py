@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 from datetime import date, datetime, timedelta
-from statistics import stdev
+from statistics import median, stdev
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.market import EquityMark, MarketSnapshot, OpeningStatus, QuoteVerdict
 from core.market_data import MarketData
 from core.ports import Account
+from core.quote_judge import QuoteJudge
 from core.session import SessionClock
 from core.settings import Settings
 from core.vocabulary import Instrument
@@ -209,6 +212,21 @@ def test_a_spread_blows_out_against_the_contracts_own_median(data: MarketData, f
         see(data, feed, SHORT)
     feed.to(at(10, 10)).quotes[SHORT.symbol] = raw_quote(at(10, 10), 20.0, 21.0)
     assert see(data, feed, SHORT).quote(SHORT.symbol).verdict is QuoteVerdict.WIDE
+
+
+@given(st.lists(st.sampled_from((0.0, 0.05, 0.1, 0.2, 0.3, 0.55, 1.1, 1.6)), min_size=1, max_size=12))
+def test_every_quote_is_judged_by_the_median_of_the_spreads_so_far(spreads: list[float]) -> None:
+    data, feed, known = MarketData(SETTINGS, SessionClock(SETTINGS.session)), StubFeed(at(9)), list[float]()
+    judge = QuoteJudge(SETTINGS.chain, SETTINGS.data)
+    for minute, spread in enumerate(spreads):
+        now = at(10, minute)
+        raw = feed.to(now).quotes[SHORT.symbol] = raw_quote(now, 20.0, 20.0 + spread)
+        assert raw.bid is not None
+        assert raw.ask is not None
+        if raw.ask > raw.bid:
+            known.append(raw.ask - raw.bid)
+        usual = median(known) if known else None
+        assert see(data, feed, SHORT).quote(SHORT.symbol) == judge.judge(SHORT, raw, now, halted=False, median=usual)
 
 
 def test_spreads_of_the_day_before_say_nothing_of_todays(data: MarketData, feed: StubFeed) -> None:
