@@ -375,12 +375,12 @@ class MarketData:
         if layout is None or layout.came != raw.instruments:
             layout = self._layouts[root, expiry] = _Layout.of(raw.instruments)
         bid, ask = prices(raw.bid[layout.order]), prices(raw.ask[layout.order])
-        spreads, median = self._followed.get((root, expiry)), np.full(len(bid), np.nan)
-        if spreads is not None:
-            for at, (instrument, spread) in enumerate(zip(layout.instruments, (ask - bid).tolist(), strict=True)):
-                known = spreads.usual(raw.end, instrument.symbol, spread)
-                if known is not None:
-                    median[at] = known
+        spreads = self._followed.get((root, expiry))
+        if spreads is None:
+            median = np.full(len(bid), np.nan)
+        else:
+            spreads.note(raw)
+            median = np.array(spreads.medians(layout.instruments))
         limit = self._judge.wide_limits((bid + ask) / 2, layout.tick, median)
         return Chain(root, expiry, now, layout.instruments, layout.strike, layout.is_call, bid, ask, limit)
 

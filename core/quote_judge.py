@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import insort
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final
 
@@ -116,10 +117,35 @@ class ChainSpreads:
 
     def _take_in(self) -> None:
         looks, self._looks = self._looks, []
+        kept, is_in = self._sorted, self._is_in
         for look in looks:
+            if look.end > self._minute:
+                self._minute = look.end
+                is_in.clear()
             spreads = (prices(look.ask) - prices(look.bid)).tolist()
             for instrument, spread in zip(look.instruments, spreads, strict=True):
-                self.usual(look.end, instrument.symbol, spread)
+                symbol = instrument.symbol
+                if spread > 0 and symbol not in is_in:
+                    is_in.add(symbol)
+                    known = kept.get(symbol)
+                    if known is None:
+                        kept[symbol] = [spread]
+                    else:
+                        insort(known, spread)
+
+    def medians(self, instruments: Sequence[Instrument]) -> list[float]:
+        """Return the medians of contracts, NaN where none is known."""
+        if self._looks:
+            self._take_in()
+        found: list[float] = []
+        for instrument in instruments:
+            spreads = self._sorted.get(instrument.symbol)
+            if spreads:
+                count = len(spreads)
+                found.append((spreads[(count - 1) // 2] + spreads[count // 2]) / 2)
+            else:
+                found.append(math.nan)
+        return found
 
     def median(self, symbol: str) -> float | None:
         if self._looks:

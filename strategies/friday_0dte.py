@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _LARGE_WINGS_FROM_PHASE: Final = 3
 _FRACTION_DECIMALS: Final = 6
 _DELTA_DECIMALS: Final = 9
-_STRIKE_DECIMALS: Final = 6
+_SAME_STRIKE: Final = 1e-6
 
 _UNKNOWN_VIX: Final = {
     VixVerdict.UNKNOWN: Reason.VIX_UNKNOWN,
@@ -252,16 +252,14 @@ class Friday0dte(Strategy):
             distance = round(abs(float(size[at]) - settings.short_delta), _DELTA_DECIMALS)
             return distance, -outward * float(contracts.strike[at])
 
-        wings = {
-            round(float(contracts.strike[at]), _STRIKE_DECIMALS): int(at)
-            for at in np.flatnonzero(is_call & chain.buyable)
-        }
+        wings = is_call & chain.buyable
         held_elsewhere = False
         for short in sorted(shorts, key=nearness):
-            strike = float(contracts.strike[short]) + outward * self.width_points
-            wing = wings.get(round(strike, _STRIKE_DECIMALS))
-            if wing is None:
+            away = np.abs(contracts.strike - (contracts.strike[short] + outward * self.width_points))
+            found = np.flatnonzero(wings & (away < _SAME_STRIKE))
+            if not len(found):
                 continue
+            wing = int(found[0])
             if any(self._is_held_elsewhere(contracts.instruments[at], books) for at in (short, wing)):
                 held_elsewhere = True
                 continue

@@ -178,4 +178,6 @@ def test_looks_at_the_whole_chain_count_as_if_taken_in_at_once(
                 assert late.usual(end, symbol, spread) == medians[symbol]
             elif way == "ask":
                 assert late.median(symbol) == medians[symbol]
-    assert [late.median(one.symbol) for one in CONTRACTS] == [prompt.median(one.symbol) for one in CONTRACTS]
+    expected = [prompt.median(one.symbol) for one in CONTRACTS]
+    assert late.medians(CONTRACTS) == pytest.approx([math.nan if one is None else one for one in expected], nan_ok=True)
+    assert [late.median(one.symbol) for one in CONTRACTS] == expected
