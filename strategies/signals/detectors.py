@@ -10,7 +10,16 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Final
 
 from core.signal import SignalBar
-from strategies.signals.windows import OPENING_MINUTES, SPAN, OrderedWindow, Windows, clip, off_mean, sigmoid
+from strategies.signals.windows import (
+    DIFFERENCES,
+    OPENING_MINUTES,
+    SPAN,
+    OrderedWindow,
+    Windows,
+    clip,
+    off_mean,
+    sigmoid,
+)
 
 EVEN: Final = 0.5
 
@@ -34,13 +43,11 @@ class RsiReversion(Detector):
 
     name = "rsi_reversion"
     weight = 1.0
-    DIFFERENCES: ClassVar[int] = 14
 
     def vote(self, bar: SignalBar, windows: Windows) -> float | None:
-        if windows.bars <= self.DIFFERENCES:
+        if windows.bars <= DIFFERENCES:
             return None
-        gain = math.fsum(windows.gains[-self.DIFFERENCES :])
-        loss = math.fsum(windows.losses[-self.DIFFERENCES :])
+        gain, loss = math.fsum(windows.gains), math.fsum(windows.losses)
         if gain == 0 and loss == 0:
             return EVEN
         # RSI - 50, written so that the mirrored market gives exactly the opposite.
@@ -71,9 +78,8 @@ class SqueezeBreakout(Detector):
             self._squeezed, self._armed = 0, 0.0
         if windows.bars < SPAN:
             return None
-        closes = windows.closes[-SPAN:]
-        mean = math.fsum(closes) / SPAN
-        deviation = off_mean(closes, mean) / _ROOT
+        mean = math.fsum(windows.closes) / SPAN
+        deviation = off_mean(windows.closes, mean) / _ROOT
         width = deviation / mean
         narrow = self._widths.take(width, self.QUANTILE, of_at_least=self.WIDTHS_NEEDED)
         if narrow is None:
@@ -101,7 +107,7 @@ class MomentumVolume(Detector):
             return None
         moved = windows.move(self.BARS)
         mean = windows.volume / SPAN
-        deviation = off_mean(windows.volumes[-SPAN:], mean) / _ROOT
+        deviation = off_mean(windows.volumes, mean) / _ROOT
         if moved is None or deviation == 0:
             return EVEN
         support = clip(0.5 + 0.25 * (bar.volume - mean) / deviation, 0.0, 1.0)
@@ -117,7 +123,7 @@ class VwapReversion(Detector):
     def vote(self, bar: SignalBar, windows: Windows) -> float | None:
         if len(windows.distances) < SPAN or windows.vwap is None or windows.is_without_volume:
             return None
-        usual = math.hypot(*windows.distances[-SPAN:]) / _ROOT
+        usual = math.hypot(*windows.distances) / _ROOT
         if usual == 0:
             return EVEN
         return sigmoid(-0.85 * clip(windows.distances[-1] / usual, -3.0, 3.0))
@@ -148,7 +154,7 @@ class OfiProxy(Detector):
     def vote(self, bar: SignalBar, windows: Windows) -> float | None:
         if windows.bars < SPAN or windows.is_without_volume:
             return None
-        return sigmoid(4.0 * math.fsum(windows.flows[-SPAN:]) / windows.volume)
+        return sigmoid(4.0 * math.fsum(windows.flows) / windows.volume)
 
 
 class VolumeSurge(Detector):

@@ -12,6 +12,9 @@ from core.signal import SignalBar
 SPAN: Final = 20
 """Bars of the common windows: returns, volumes, distances from the average price."""
 
+DIFFERENCES: Final = 14
+"""Gains and losses that an RSI is made from."""
+
 GAP_BARS: Final = 5
 """So many missing bars in a row leave the windows as they are; one more starts them anew."""
 
@@ -21,7 +24,7 @@ _SAMPLE_ROOT: Final = math.sqrt(SPAN - 1)
 
 
 class Windows:
-    """One session's bars as columns; a window is the end of one, minutes that are missing are not in it.
+    """One session's newest bars as columns of a window's length; minutes that are missing are not in them.
 
     bars counts those since the windows began, the newest included.
     gains and losses are the differences of the closes by their sign, the other one being 0.  deviation is the sample
@@ -31,13 +34,13 @@ class Windows:
 
     def __init__(self) -> None:
         self.bars = 0
-        self.closes: list[float] = []
-        self.volumes: list[float] = []
-        self.returns: list[float] = []
-        self.gains: list[float] = []
-        self.losses: list[float] = []
-        self.flows: list[float] = []
-        self.distances: list[float] = []
+        self.closes: deque[float] = deque(maxlen=SPAN)
+        self.volumes: deque[float] = deque(maxlen=SPAN)
+        self.returns: deque[float] = deque(maxlen=SPAN)
+        self.gains: deque[float] = deque(maxlen=DIFFERENCES)
+        self.losses: deque[float] = deque(maxlen=DIFFERENCES)
+        self.flows: deque[float] = deque(maxlen=SPAN)
+        self.distances: deque[float] = deque(maxlen=SPAN)
         self.vwap: float | None = None
         self.high: float | None = None
         self.low: float | None = None
@@ -75,11 +78,10 @@ class Windows:
             self.distances.append(close - self.vwap)
         # Five detectors ask for these: they are reckoned once a bar.
         if self.bars >= SPAN:
-            self.volume_before, self.volume = self.volume, math.fsum(self.volumes[-SPAN:])
+            self.volume_before, self.volume = self.volume, math.fsum(self.volumes)
             self.is_without_volume = self.volume <= 0.0
         if self.bars > SPAN:
-            returns = self.returns[-SPAN:]
-            self.deviation = off_mean(returns, math.fsum(returns) / SPAN) / _SAMPLE_ROOT
+            self.deviation = off_mean(self.returns, math.fsum(self.returns) / SPAN) / _SAMPLE_ROOT
         if bar.number <= OPENING_MINUTES:
             self.high = bar.high if self.high is None else max(self.high, bar.high)
             self.low = bar.low if self.low is None else min(self.low, bar.low)
@@ -137,7 +139,7 @@ class OrderedWindow:
         self._ascending.clear()
 
 
-def off_mean(values: list[float], mean: float) -> float:
+def off_mean(values: deque[float], mean: float) -> float:
     """Return the root of the summed squares of what lies between the values of a common window and their mean."""
     return math.dist(values, [mean] * SPAN)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.signals.windows import SPAN, OrderedWindow, Windows
+from strategies.signals.windows import DIFFERENCES, SPAN, OrderedWindow, Windows
 from tests.strategies.signals.minutes import random_session
 
 
@@ -48,11 +48,14 @@ def test_the_columns_end_with_what_the_newest_bars_say() -> None:
     for place, item in enumerate(bars, 1):
         windows.take(item)
         changes = np.diff([each.close for each in bars[:place]])
-        assert windows.gains == [max(0.0, change) for change in changes]
-        assert windows.losses == [max(0.0, -change) for change in changes]
+        assert list(windows.gains) == [max(0.0, change) for change in changes][-DIFFERENCES:]
+        assert list(windows.losses) == [max(0.0, -change) for change in changes][-DIFFERENCES:]
+        assert list(windows.closes) == [each.close for each in bars[:place]][-SPAN:]
+        assert list(windows.volumes) == [each.volume for each in bars[:place]][-SPAN:]
         if place > SPAN:
             newest = bars[place - SPAN - 1 : place]
             returns = [math.log(after.close / before.close) for before, after in pairwise(newest)]
+            assert list(windows.returns) == returns
             assert windows.deviation == pytest.approx(stdev(returns), rel=1e-12)
             assert windows.volume == math.fsum(each.volume for each in newest[1:])
             assert windows.volume_before == math.fsum(each.volume for each in newest[:-1])
@@ -67,4 +70,4 @@ def test_six_missing_bars_leave_nothing_of_what_was_kept() -> None:
     assert (windows.bars, windows.deviation, windows.is_without_volume) == (0, 0.0, False)
     assert (windows.volume, windows.volume_before) == (0.0, 0.0)
     windows.take(bars[46])
-    assert (windows.bars, windows.closes, windows.returns) == (1, [bars[46].close], [])
+    assert (windows.bars, list(windows.closes), list(windows.returns)) == (1, [bars[46].close], [])
