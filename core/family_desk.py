@@ -96,6 +96,7 @@ class FamilyDesk:
 
     def __init__(self, parts: FamilyParts) -> None:
         self._parts = parts
+        self.splits = parts.splits
         self._board: StateBoard | None = None
         self._session: Session | None = None
         self._trail = Trail()

@@ -24,17 +24,18 @@ class FamilySplits:
         self._ledger = ledger
         self._books = books
         self._broker = broker
-        self._queue: deque[SplitEvent] = deque()
+        self.announced: deque[SplitEvent] = deque()
+        """What is not folded yet."""
 
     def post(self, event: SplitEvent) -> None:
         """Append an announcement; the only thing that another thread may do."""
-        self._queue.append(event)
+        self.announced.append(event)
 
     def fold(self, now: datetime) -> list[tuple[str, int, int]]:
         """Write every announced split of the family; returns (symbol, num, den)."""
         found: list[tuple[str, int, int]] = []
-        while self._queue:
-            event = self._queue.popleft()
+        while self.announced:
+            event = self.announced.popleft()
             if event.symbol not in SYMBOLS:
                 continue
             found.append((event.symbol, event.num, event.den))

@@ -30,7 +30,8 @@ class Settlement:
         self._ledger = ledger
         self._books = books
         self._state = state
-        self._queue: deque[SettlementEvent] = deque()
+        self.reported: deque[SettlementEvent] = deque()
+        """What is not folded yet; what is of unknown value stays here."""
         self._values: dict[tuple[str, date], float] = {}
         self._day = date.min
         self._regular: Mapping[str, float] = {}
@@ -39,7 +40,7 @@ class Settlement:
         self.unknown: tuple[str, ...] = ()
 
     def post(self, event: SettlementEvent) -> None:
-        self._queue.append(event)
+        self.reported.append(event)
 
     def observe(self, day: date, values: Mapping[str, float], past: Mapping[tuple[str, date], float]) -> None:
         """Keep the regular values of this step by underlying, and the last ones of the days before.
@@ -95,12 +96,10 @@ class Settlement:
         """Write EXPIRY for every settled leg that a book holds; a leg of unknown value stays, and its symbol is named
         in `unknown`.
         """
-        if not self._queue:
-            return  # what is unknown stays in the queue
         waiting: list[SettlementEvent] = []
         touched: dict[str, None] = {}
-        while self._queue:
-            event = self._queue.popleft()
+        while self.reported:
+            event = self.reported.popleft()
             holders = self._books.holders(event.symbol)
             if not holders:
                 continue  # not ours: reconciliation sees the holding, not this report
@@ -112,7 +111,7 @@ class Settlement:
             for book in holders:
                 touched.update(dict.fromkeys(self._books.trades_holding(book, event.symbol)))
                 self._expire(book, instrument, value, event)
-        self._queue.extend(waiting)
+        self.reported.extend(waiting)
         self.unknown = tuple(sorted({event.symbol for event in waiting}))
         for trade in touched:
             if not any(self._books.trade(trade).legs.values()):

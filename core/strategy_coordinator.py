@@ -120,8 +120,9 @@ class StrategyCoordinator:
         gateway.fold(now)
         if orders.parents:
             gateway.watch(now, in_step=True)
-        parts.settlement.fold(now)
-        if parts.family is not None:
+        if parts.settlement.reported:
+            parts.settlement.fold(now)
+        if parts.family is not None and parts.family.splits.announced:
             parts.family.fold(now)
         if parts.initializer.is_unbuilt:
             self._note_components(parts.initializer.retry(now), now)
