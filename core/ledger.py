@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from core.eastern import utc_text
 from core.errors import LedgerError
 from core.ledger_kinds import Fold, Form, Kind, Take, plain
 from core.reasons import Reason
@@ -79,7 +78,7 @@ class Ledger:
         self._durable_orders = durable_orders
         self._head = GENESIS
         self._seq = 0
-        self._unchained: list[tuple[Form, datetime, list[str]]] = []
+        self._unchained: list[tuple[Form, datetime, list[str | datetime]]] = []
         self.time = datetime.min
         """Time of the last line; no step may be stamped earlier."""
         self._retry_at = datetime.min
@@ -142,13 +141,13 @@ class Ledger:
             if kind not in REPORTS:
                 raise LedgerError(f"{kind}.time = {now}: expected not before the line above ({self.time}).")
             now = self.time
-        texts = form.texts(book, fields)
+        parts = form.parts(book, fields)
         kept = self._kept(kind, book, fields) if self._durable_orders and kind in MOVES else None
         for take in takes:
             take(book, fields, now)
         if kept is not None:
             self._tail.append(kept)
-        self._unchained.append((form, now, texts))
+        self._unchained.append((form, now, parts))
         self.time = now
         self._seq += 1
         if self._failure is not None and now >= self._retry_at:
@@ -160,11 +159,8 @@ class Ledger:
         Nobody sees a line before it is saved, and a session's lines in one go cost a third of what they do one by one.
         """
         head, seq, counts = self._head, self._seq - len(self._unchained), self._counts
-        known, time_text = datetime.min, ""
-        for form, time, texts in self._unchained:
-            if time is not known:  # the records of one step share it
-                known, time_text = time, utc_text(time)
-            text = form.line(head, seq, time_text, texts)
+        for form, time, parts in self._unchained:
+            text = form.line(head, seq, time, parts)
             head = hashlib.sha256(f"{text}}}".encode("ascii")).hexdigest()
             self._sink.write(f'{text},"hash":"{head}"}}')
             counts[form.kind] = counts.get(form.kind, 0) + 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, Final, NoReturn
 
@@ -17,6 +17,9 @@ from core.eastern import utc_text
 
 _LIMIT: Final = 2**63 - 1
 _LEAST: Final = -_LIMIT
+_EARLIEST: Final = datetime.min + timedelta(days=1)
+_LATEST: Final = datetime.max - timedelta(days=1)
+"""Beyond them UTC may have no such time."""
 
 Write = Callable[[Any], str]
 
@@ -110,10 +113,15 @@ def _date(value: Any) -> str:
     return f'"{value.isoformat()}"'
 
 
-def _time(value: Any) -> str:
-    if not isinstance(value, datetime) or value.tzinfo is not None:
+def time_of(value: Any) -> datetime:
+    """Return a time that has a text, and refuse what has none."""
+    if not isinstance(value, datetime) or value.tzinfo is not None or not _EARLIEST < value < _LATEST:
         _refuse(value)
-    return f'"{utc_text(value)}"'
+    return value
+
+
+def _time(value: Any) -> str:
+    return f'"{utc_text(time_of(value))}"'
 
 
 def _value(value: Any) -> str:

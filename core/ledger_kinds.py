@@ -14,10 +14,11 @@ from enum import StrEnum
 from json.encoder import encode_basestring_ascii as quote
 from operator import call
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from core.eastern import utc_text
 from core.errors import LedgerError
-from core.ledger_fields import REFUSALS, FieldType, Write, as_refused, enum_type, field_type
+from core.ledger_fields import REFUSALS, FieldType, Write, as_refused, enum_type, field_type, time_of
 from core.market import Regime, VixVerdict
 from core.ports import OrderType, TimeInForce
 from core.reasons import Reason
@@ -240,7 +241,7 @@ _PLACES: Final = {"prev_hash": '"{0}"', "seq": "{1}", "time": '"{2}"', "book": "
 class Form:
     """The line of one kind with certain fields: which of them there are is looked at once, their values each time.
 
-    `texts` judges what is written; `line` only joins it.  Keys stand sorted, as in any canonical JSON.
+    `parts` judges what is written; `line` only joins it.  Keys stand sorted, as in any canonical JSON.
     """
 
     def __init__(self, kind: Kind, names: Iterable[str]) -> None:
@@ -252,33 +253,41 @@ class Form:
         if missing:
             raise LedgerError(f"{kind}: {', '.join(missing)} missing.")
         self.kind = kind
-        self._writes = [field_type("text").write, *(schema[name].write for name in given)]
+        is_time = [schema[name].type == "time" for name in given]
+        writes = [time_of if late else schema[name].write for name, late in zip(given, is_time, strict=True)]
+        self._writes: list[Callable[[Any], str | datetime]] = [quote, *writes]
+        self._times = [place for place, late in enumerate(is_time, start=1) if late]
         fixed = {"kind": quote(kind), "v": str(VERSION)}
-        places = fixed | _PLACES | {name: f"{{{place}}}" for place, name in enumerate(given, start=len(_PLACES))}
+        places = fixed | _PLACES
+        for place, (name, late) in enumerate(zip(given, is_time, strict=True), start=len(_PLACES)):
+            places[name] = f'"{{{place}}}"' if late else f"{{{place}}}"
         # A doubled brace is one brace of the line; the last one comes with the hash.
         self._template = "{{" + ",".join([f"{quote(key)}:{places[key]}" for key in sorted(places)])
         self._agree = _AGREEMENTS.get(kind)
 
-    def texts(self, book: str, fields: Mapping[str, Any]) -> list[str]:
-        """Return the JSON texts of book and fields; these come in the order of the names that the form was made for.
+    def parts(self, book: str, fields: Mapping[str, Any]) -> list[str | datetime]:
+        """Return the JSON texts of book and fields, and times as they are: they become text with the line, where many
+        are one.  The fields come in the order of the names that the form was made for.
 
         Raises LedgerError naming kind, field, value and what was expected.
         """
         try:
-            texts = list(map(call, self._writes, (book, *fields.values())))
+            parts = list(map(call, self._writes, (book, *fields.values())))
         except REFUSALS:
             self.check(fields)
             raise  # the name of the book
         if self._agree is not None and (sentence := self._agree(fields)):
             raise LedgerError(f"{self.kind}: {sentence}")
-        return texts
+        return parts
 
-    def line(self, prev_hash: str, seq: int, time: str, texts: Iterable[str]) -> str:
-        """Return the line up to its last brace, before which the hash comes.  time is in UTC already."""
-        return self._template.format(prev_hash, seq, time, *texts)
+    def line(self, prev_hash: str, seq: int, time: datetime, parts: list[str | datetime]) -> str:
+        """Return the line up to its last brace, before which the hash comes."""
+        for place in self._times:
+            parts[place] = utc_text(cast(datetime, parts[place]))
+        return self._template.format(prev_hash, seq, utc_text(time), *parts)
 
     def check(self, fields: Mapping[str, Any]) -> dict[str, str]:
-        """Return the JSON text of each field.  Raises LedgerError as `texts` does, for the first that is refused."""
+        """Return the JSON text of each field.  Raises LedgerError as `parts` does, for the first that is refused."""
         schema, texts = FIELDS[self.kind], {}
         for name, value in fields.items():
             try:
@@ -308,10 +317,12 @@ def _verdict_agrees(fields: Mapping[str, Any]) -> str:
     )
 
 
+_OPENINGS: Final = frozenset(purpose for purpose in Purpose if purpose.adds_risk)
+_RISKS: Final = {RiskBasis.MAX_LOSS: "max_loss_u6", RiskBasis.STRESS: "t_loss_u6"}
+
+
 def _intent_agrees(fields: Mapping[str, Any]) -> str:
-    if not Purpose(fields["purpose"]).adds_risk:
-        return ""
-    wanted = {RiskBasis.MAX_LOSS.value: "max_loss_u6", RiskBasis.STRESS.value: "t_loss_u6"}.get(fields["risk_basis"])
+    wanted = _RISKS.get(fields["risk_basis"]) if fields["purpose"] in _OPENINGS else None
     return "" if wanted is None or wanted in fields else f"basis {fields['risk_basis']} needs {wanted}."
 
 

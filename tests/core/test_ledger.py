@@ -131,6 +131,16 @@ def test_a_late_report_stands_at_the_time_of_the_line_above(desk: Desk) -> None:
     assert times[-1] == times[-2] == utc_text(at(10))
 
 
+def test_each_time_of_a_line_is_its_own(desk: Desk) -> None:
+    hours = {"open_time": at(9, 30), "close_time": at(16)}
+    desk.ledger.append(Kind.SESSION_OPENED, "", at(9), date=at(9).date(), half_day=False, **hours)
+    desk.ledger.append(Kind.FAULT, "", at(9, 1), name="drop")
+    opened, drop = map(json.loads, lines(desk)[-2:])
+    texts = [opened[name] for name in ("time", "open_time", "close_time")]
+    assert texts == [utc_text(at(9)), utc_text(at(9, 30)), utc_text(at(16))]
+    assert drop["time"] == utc_text(at(9, 1))
+
+
 @pytest.mark.parametrize(
     ("naive", "text"),
     [

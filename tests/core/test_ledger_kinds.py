@@ -164,6 +164,8 @@ def test_enum_members_and_their_values_are_the_same() -> None:
         (Kind.FILL, "exec_time", "2025-11-28"),
         (Kind.FILL, "exec_time", NOW.replace(tzinfo=UTC)),
         (Kind.FILL, "exec_time", NOW.date()),
+        (Kind.FILL, "exec_time", datetime.min),
+        (Kind.FILL, "exec_time", datetime.max),
         (Kind.SESSION_OPENED, "date", NOW),
         (Kind.SESSION_OPENED, "half_day", 1),
         (Kind.VERDICT, "reason", "BECAUSE"),
