@@ -16,6 +16,7 @@ from core.books import Books
 from core.family import BOOK, SYMBOLS, FamilyView, Side, Trail, side_of
 from core.ledger_kinds import Kind, Take
 from core.market import Mark
+from core.order_records import PURPOSES
 from core.reasons import Reason
 from core.vocabulary import U6, FamilyTarget, Purpose
 
@@ -37,7 +38,8 @@ class FamilyFold:
         self._day_trades: deque[date] = deque()
         self._orders: dict[str, tuple[str, Purpose]] = {}
         self._scales: dict[str, float] = {}
-        self._filled: deque[tuple[int, str]] = deque()
+        self._filled: dict[str, int] = {}
+        """Intent -> session minute of its first fill, of the last block of minutes; the oldest stands first."""
         self._opens_sent: dict[str, datetime] = {}
         self._opens_filled: dict[str, datetime] = {}
         self._sent_in: Counter[datetime] = Counter()
@@ -148,7 +150,7 @@ class FamilyFold:
         if self._open is None:
             return 0
         since = self._minute(now) - self._block_minutes
-        return len([minute for minute, _intent in self._filled if minute > since])
+        return len([minute for minute in self._filled.values() if minute > since])
 
     def day_trades(self) -> int:
         """Return the day trades of the last five sessions, today included."""
@@ -233,7 +235,7 @@ class FamilyFold:
             self._left_for.setdefault(fields["trade"], self._target)
 
     def _order_intent(self, fields: Mapping[str, Any], _time: datetime) -> None:
-        self._orders[fields["order"]] = (fields["intent"], Purpose(fields["purpose"]))
+        self._orders[fields["order"]] = (fields["intent"], PURPOSES[fields["purpose"]])
 
     def _order_sent(self, fields: Mapping[str, Any], time: datetime) -> None:
         intent, purpose = self._orders[fields["order"]]
@@ -250,10 +252,10 @@ class FamilyFold:
         symbol, qty, at = fields["symbol"], fields["qty"], fields["exec_time"]
         intent, purpose = self._orders[fields["order"]]
         self._session_cash_u6 -= qty * fields["price_u6"] * fields["mult"] + fields["fee_u6"]
-        if intent not in [known for _minute, known in self._filled]:
-            self._filled.append((self._minute(at), intent))
-            while self._filled[0][0] <= self._filled[-1][0] - self._block_minutes:
-                self._filled.popleft()
+        if intent not in self._filled:
+            newest = self._filled[intent] = self._minute(at)
+            while self._filled[oldest := next(iter(self._filled))] <= newest - self._block_minutes:
+                del self._filled[oldest]
         after = self._books.position_of(BOOK, symbol)
         if purpose.adds_risk:
             if intent not in self._opens_filled:
