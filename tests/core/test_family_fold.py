@@ -201,6 +201,16 @@ def test_filled_orders_are_counted_over_the_last_block_of_session_minutes() -> N
     assert ledger.fold.filled_orders(clock("10:17", TOMORROW)) == 1
 
 
+def test_an_order_that_fills_in_parts_counts_once_and_from_its_first_fill() -> None:
+    ledger = FamilyLedger(block_minutes=60)
+    ledger.open_session()
+    order = ledger.order(clock("10:06"), "QQQ", 10, "OPEN")
+    ledger.fill(clock("10:07"), order, "QQQ", 4, 500.0)
+    ledger.fill(clock("10:20"), order, "QQQ", 6, 500.0)
+    assert ledger.fold.filled_orders(clock("11:06")) == 1
+    assert ledger.fold.filled_orders(clock("11:07")) == 0
+
+
 def test_etf_21_the_fold_moves_only_with_fills(ledger: FamilyLedger) -> None:
     ledger.signal(clock("10:05"), "TQQQ")
     ledger.order(clock("10:06"), "TQQQ", 352, "OPEN")
