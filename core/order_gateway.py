@@ -61,6 +61,8 @@ class OrderGateway:
         self._drive = drive
         self._group_wait = group_wait
         self._desk = ReportDesk(ledger, books, broker.find)
+        self.reported = self._desk.waiting
+        """Reports that are not folded yet."""
         self._doubts = BrokerDoubts(run, ledger, books, broker, self._desk)
         self.orders = WorkingOrders()
         """What is at work; only the gateway and its desks change it."""

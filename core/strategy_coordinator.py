@@ -117,7 +117,8 @@ class StrategyCoordinator:
         at = self._begin(now)
         session, phase = at.session, at.phase
         # 1 fold what was reported since the last step, and what can be built by now
-        gateway.fold(now)
+        if gateway.reported:
+            gateway.fold(now)
         if orders.parents:
             gateway.watch(now, in_step=True)
         if parts.settlement.reported:
