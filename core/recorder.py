@@ -18,7 +18,7 @@ from core.component_initializer import ComponentInitializer, Report
 from core.errors import LedgerError
 from core.ledger import Ledger
 from core.ledger_kinds import Kind
-from core.market import MarketSnapshot, Quote, Regime, Session, VixReading, VixVerdict
+from core.market import MISSING_QUOTE, MarketSnapshot, Regime, Session, VixReading, VixVerdict
 from core.order_gateway import OrderGateway
 from core.ports import Account, Broker
 from core.reasons import Reason
@@ -238,9 +238,14 @@ class Recorder:
             played = played | self.lately_in_play | also
         if played is not self._marked.symbols:
             self._marked = self._marks_of(played)
-        px = {symbol: _px(snapshot.quote(symbol), snapshot.price(symbol)) for symbol in self._marked.names}
+        quotes, bars = snapshot.quotes, snapshot.bars
+        px: dict[str, list[int]] = {}
+        for symbol in self._marked.names:
+            quote, bar = quotes.get(symbol, MISSING_QUOTE), bars.get(symbol)
+            last = None if bar is None else bar.close
+            px[symbol] = _px(quote.bid, quote.ask, last, quote.low_bid, quote.high_ask)
         for underlying in self._marked.underlyings:
-            bar = snapshot.bars.get(underlying)
+            bar = bars.get(underlying)
             if bar is not None and underlying not in px:
                 px[underlying] = [0, 0, to_u6(bar.close), to_u6(bar.low), to_u6(bar.high)]
         self._ledger.append(
@@ -359,7 +364,6 @@ class Recorder:
         )
 
 
-def _px(quote: Quote, last: float | None) -> list[int]:
+def _px(*prices: float | None) -> list[int]:
     """Return bid, ask, last, low and high as MARK holds them: 0 where there is none, as `to_u6` where there is one."""
-    prices = (quote.bid, quote.ask, last, quote.low_bid, quote.high_ask)
     return [int(price * U6 + 0.5) if price else 0 for price in prices]
