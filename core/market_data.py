@@ -336,7 +336,7 @@ class MarketData:
 
     def look(self, feed: MarketFeed, root: str, expiry: date, now: datetime) -> RawChain | None:
         """Return what the feed has of one expiry in this minute, None where it has nothing."""
-        raw = feed.chain(root, expiry)
+        raw = feed.chain(self._minute, root, expiry)
         if raw is None:
             return None
         self._read_whole[root, expiry] = raw.end
@@ -350,7 +350,7 @@ class MarketData:
         also: Sequence[Instrument],
     ) -> Strikes | None:  # fmt: skip
         """Return the rows around a price and those of some contracts, judged as those of the whole chain are."""
-        raw = feed.strikes(root, expiry, near, each_side, also)
+        raw = feed.strikes(self._minute, root, expiry, near, each_side, also)
         if raw is None or not raw.rows or not self._is_of_now(raw.end, now):
             return None
         if self._last_data != raw.end:

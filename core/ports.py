@@ -93,11 +93,11 @@ class MarketFeed(Protocol):
     def quotes_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawQuote]:
         """Return the quotes that ended with the minute, of those symbols that have one."""
 
-    def chain(self, root: str, expiry: date) -> RawChain | None:
-        """Return this minute's contracts of exactly that exchange date and root; None when the slice has none."""
+    def chain(self, minute: datetime, root: str, expiry: date) -> RawChain | None:
+        """Return a minute's contracts of exactly that exchange date and root; None when the slice has none."""
 
     def strikes(
-        self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
+        self, minute: datetime, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
     ) -> RawStrikes | None:
         """Return those rows of `chain` whose strike is among so many listed ones on each side of a price, and of
         further contracts: the same rows, read one by one.  None when the slice has no chain or no contract is listed.

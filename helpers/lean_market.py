@@ -223,15 +223,15 @@ class LeanMarket:
             )
         return found
 
-    def _chain(self, root: str) -> OptionChain | None:
-        """Return the chain of this very minute: an older slice is history and must not be read as new."""
+    def _chain(self, minute: datetime, root: str) -> OptionChain | None:
+        """Return the chain of that very minute: an older slice is history and must not be read as new."""
         data, canonical = self._slice, self._canonical.get(root)
-        if data is None or canonical is None or self._slice_time != self.time:
+        if data is None or canonical is None or self._slice_time != minute:
             return None
         return _entry(data.option_chains, canonical)
 
-    def chain(self, root: str, expiry: date) -> RawChain | None:
-        chain = self._chain(root)
+    def chain(self, minute: datetime, root: str, expiry: date) -> RawChain | None:
+        chain = self._chain(minute, root)
         if chain is None:
             return None
         # Nearly always every listed contract is there. By name they are read without LEAN's sorting them first.
@@ -271,11 +271,11 @@ class LeanMarket:
         return RawChain(self._slice_time, tuple(instruments), np.array(bids), np.array(asks))
 
     def strikes(
-        self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
+        self, minute: datetime, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
     ) -> RawStrikes | None:
         # By key out of the chain itself and not out of the quote bars: a contract that only traded in this minute has a
         # row without prices there and no quote bar, and the row must be the one that the whole chain would show.
-        ladder, chain = self._ladder(root, expiry), self._chain(root)
+        ladder, chain = self._ladder(root, expiry), self._chain(minute, root)
         if chain is None or not ladder.strikes:
             return None
         strikes = ladder.strikes

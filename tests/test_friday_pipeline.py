@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 
@@ -73,9 +73,9 @@ def test_after_its_trade_of_the_day_nobody_follows_the_chain(
     world, read = World(prepare=prepare).run("10:34"), list[str]()
     feed, chain = world.parts.feed, world.parts.feed.chain
 
-    def counted(root: str, expiry: date) -> RawChain | None:
+    def counted(minute: datetime, root: str, expiry: date) -> RawChain | None:
         read.append(root)
-        return chain(root, expiry)
+        return chain(minute, root, expiry)
 
     monkeypatch.setattr(feed, "chain", counted)
     world.run("11:05")

@@ -67,12 +67,12 @@ class StubFeed:
     def quotes_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawQuote]:
         return {symbol: self.quotes[symbol] for symbol in symbols if symbol in self.quotes}
 
-    def chain(self, root: str, expiry: date) -> RawChain | None:
+    def chain(self, minute: datetime, root: str, expiry: date) -> RawChain | None:
         self.asked.append(f"chain {root}")
         return self.chains.get((root, expiry))
 
     def strikes(
-        self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
+        self, minute: datetime, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
     ) -> RawStrikes | None:
         self.asked.append(f"strikes {root}")
         whole = self.chains.get((root, expiry))

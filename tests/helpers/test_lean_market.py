@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from math import inf
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from helpers.lean_market import LeanMarket
 
 NOW = "10:20"
+AT = datetime.combine(FRIDAY, time.fromisoformat(NOW))
 
 
 def prepare(world: World) -> None:
@@ -42,10 +43,10 @@ def rows(chain: RawChain | None) -> dict[str, tuple[Instrument, float, float]]:
 
 
 def test_single_strikes_are_rows_of_the_chain(market: LeanMarket) -> None:
-    whole = market.chain("SPXW", FRIDAY)
+    whole = market.chain(AT, "SPXW", FRIDAY)
     assert whole is not None
     leg, other_day = whole.instruments[0], put(SPOT, FRIDAY.replace(day=8))
-    narrow = market.strikes("SPXW", FRIDAY, SPOT - 1, 3, (leg, other_day))
+    narrow = market.strikes(AT, "SPXW", FRIDAY, SPOT - 1, 3, (leg, other_day))
     assert narrow is not None
 
     known = rows(whole)
@@ -63,19 +64,32 @@ def test_single_strikes_are_rows_of_the_chain(market: LeanMarket) -> None:
 
 @pytest.mark.parametrize(("near", "unread"), [(0.0, (-inf, STRIKES[4])), (9_999.0, (STRIKES[-5], inf))])
 def test_beyond_the_last_strike_nothing_is_unread(market: LeanMarket, near: float, unread: tuple[float, float]) -> None:
-    narrow = market.strikes("SPXW", FRIDAY, near, 4, ())
+    narrow = market.strikes(AT, "SPXW", FRIDAY, near, 4, ())
     assert narrow is not None
     assert narrow.unread == unread
 
 
+def test_a_chain_is_that_of_the_minute_that_is_meant_also_where_leans_clock_has_moved_on(market: LeanMarket) -> None:
+    """Live, a step may be late: what it reads is of its own minute, and nothing older or newer is given out as that."""
+    late = with_universes(market, Universes([contract(SPOT, CALL), contract(SPOT, PUT)]))
+    algorithm: Any = late._algorithm
+    algorithm.time = AT + timedelta(minutes=1)
+    assert late.time != AT
+    assert late.chain(AT, "SPXW", FRIDAY) is not None
+    assert late.strikes(AT, "SPXW", FRIDAY, SPOT, 4, ()) is not None
+    for other in (AT - timedelta(minutes=1), late.time):
+        assert late.chain(other, "SPXW", FRIDAY) is None
+        assert late.strikes(other, "SPXW", FRIDAY, SPOT, 4, ()) is None
+
+
 def test_what_is_not_listed_has_no_strikes(market: LeanMarket) -> None:
-    assert market.strikes("SPXW", FRIDAY.replace(day=12), SPOT, 4, ()) is None
-    assert market.strikes("SPX", FRIDAY, SPOT, 4, ()) is None
+    assert market.strikes(AT, "SPXW", FRIDAY.replace(day=12), SPOT, 4, ()) is None
+    assert market.strikes(AT, "SPX", FRIDAY, SPOT, 4, ()) is None
 
 
 def test_a_contract_read_out_of_its_text_is_what_lean_says_of_it(market: LeanMarket) -> None:
     plain = type(market)(market._algorithm)  # it knows no chain and asks for everything
-    whole = market.chain("SPXW", FRIDAY)
+    whole = market.chain(AT, "SPXW", FRIDAY)
     assert whole is not None
     assert len(whole.instruments) > 100
     for instrument in whole.instruments:
@@ -118,7 +132,7 @@ def test_a_further_contract_has_its_row_as_soon_as_it_is_known(market: LeanMarke
     symbol: Any = contract(SPOT + 50, CALL)
     held = market.instrument(symbol)
     for known in (False, True):
-        narrow = fresh.strikes("SPXW", FRIDAY, SPOT, 4, (held,))
+        narrow = fresh.strikes(AT, "SPXW", FRIDAY, SPOT, 4, (held,))
         assert narrow is not None
         assert (held in [row[0] for row in narrow.rows]) is known
         fresh.instrument(symbol)  # the broker names it
@@ -131,7 +145,7 @@ def test_the_universe_is_read_anew_after_a_change_only(market: LeanMarket) -> No
         if fresh.listed("SPXW").get(FRIDAY, 0) != count:
             fresh.universe_changed()
         assert fresh.listed("SPXW").get(FRIDAY, 0) == count
-        narrow = fresh.strikes("SPXW", FRIDAY, SPOT, 4, ())
+        narrow = fresh.strikes(AT, "SPXW", FRIDAY, SPOT, 4, ())
         assert (narrow is not None) == bool(count)
     assert not fresh.listed("SPX"), "no chain of ours"
 
@@ -145,7 +159,7 @@ def test_a_step_that_reads_while_the_universe_changes_keeps_nothing_of_it(market
     assert fresh.listed("SPXW") == {FRIDAY: 3}
     universes.on_look.clear()
     assert fresh.listed("SPXW") == {FRIDAY: len(STRIKES)}
-    narrow = fresh.strikes("SPXW", FRIDAY, SPOT, 1, ())
+    narrow = fresh.strikes(AT, "SPXW", FRIDAY, SPOT, 1, ())
     assert narrow is not None
     assert narrow.unread == (SPOT - 10, SPOT + 5)
 

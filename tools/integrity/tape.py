@@ -176,11 +176,11 @@ class Tape:
     def quotes_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawQuote]:
         return {symbol: found for symbol in symbols if minute == self.now and (found := self.quote(symbol)) is not None}
 
-    def chain(self, root: str, expiry: date) -> RawChain | None:
+    def chain(self, minute: datetime, root: str, expiry: date) -> RawChain | None:
         return None
 
     def strikes(
-        self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
+        self, minute: datetime, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
     ) -> RawStrikes | None:
         return None
 
