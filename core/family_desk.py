@@ -144,7 +144,7 @@ class FamilyDesk:
         self._trail, self._readings = Trail(), []
         self._closed, self._is_bounded, self._is_verified = False, False, False
         self._data_due = session.open + _DATA_BY
-        parts.market.open_session(session)
+        parts.market.open_session()
         parts.auction.open_session(session)
         holdings = parts.orders.holdings(now)
         is_clean = not holdings.symbols and not parts.orders.working() and not parts.books.is_locked(BOOK)

@@ -6,7 +6,6 @@ in the middle of one reads the rest from history.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from datetime import timedelta
 from statistics import median
@@ -29,19 +28,14 @@ class FamilyMarket:
     def __init__(self, settings: EtfRotationSettings, feed: MarketFeed) -> None:
         self._settings = settings
         self._feed = feed
-        self._session: Session | None = None
         self._seen = 0
-        self._unread: list[Mapping[str, Bar]] = []
-        self._volumes: dict[str, deque[float]] = {}
+        self._minutes: list[Mapping[str, Bar]] = []
         self._opens: dict[str, float] = {}
         self._splits: dict[str, float] = {}
 
-    def open_session(self, session: Session) -> None:
-        self._session = session
+    def open_session(self) -> None:
         self._seen = 0
-        self._unread.clear()
-        self._volumes = {symbol: deque(maxlen=self._settings.volume_bars) for symbol in SYMBOLS}
-        self._opens = {}
+        self._minutes, self._opens = [], {}
 
     def split(self, symbol: str, num: int, den: int) -> None:
         """Remember a split that was announced since the last close."""
@@ -60,50 +54,55 @@ class FamilyMarket:
             return ()
         past = self._past(session, number) if number > self._seen + 1 else []
         self._seen = number
-        self._unread.append(snapshot.bars)
+        self._keep(snapshot.bars)
         bar = snapshot.bars.get(SIGNAL_SYMBOL)
         if bar is None or bar.age_s >= _MINUTE_S:
             return (*past, MissingBar(now, number))
         return (*past, SignalBar(now, number, bar.open, bar.high, bar.low, bar.close, bar.volume))
 
-    def _read(self) -> None:
-        """Take in the minutes since the last question: volumes and opens are asked for when something is opened."""
-        for bars in self._unread:
-            for symbol, volumes in self._volumes.items():
+    def _keep(self, bars: Mapping[str, Bar]) -> None:
+        """Keep a minute as it came: its volumes are read when something is opened."""
+        self._minutes.append(bars)
+        if len(self._opens) < len(SYMBOLS):
+            for symbol in SYMBOLS:
                 bar = bars.get(symbol)
-                if bar is None or bar.age_s >= _MINUTE_S:
-                    continue  # that minute brought none
-                volumes.append(bar.volume)
-                self._opens.setdefault(symbol, bar.open)
-        self._unread.clear()
+                if bar is not None and bar.age_s < _MINUTE_S:  # else this minute brought none
+                    self._opens.setdefault(symbol, bar.open)
 
     def _past(self, session: Session, number: int) -> list[SignalBar | MissingBar]:
         """Return the minutes before this one that no step has seen, from history."""
-        self._read()  # what was seen comes before what was missed
-        first = self._seen + 1
-        found: dict[int, SignalBar | MissingBar] = {}
+        rows: dict[int, dict[str, Bar]] = {minute: {} for minute in range(self._seen + 1, number)}
         for symbol in SYMBOLS:
             for raw in self._feed.minute_history(symbol, session.open):
-                minute = (raw.end - session.open) // _MINUTE
-                if first <= minute < number:
-                    self._volumes[symbol].append(raw.volume)
-                    self._opens.setdefault(symbol, raw.open)
-                    if symbol == SIGNAL_SYMBOL:
-                        found[minute] = SignalBar(raw.end, minute, raw.open, raw.high, raw.low, raw.close, raw.volume)
-        return [
-            found.get(minute) or MissingBar(session.open + minute * _MINUTE, minute) for minute in range(first, number)
-        ]
+                row = rows.get((raw.end - session.open) // _MINUTE)
+                if row is not None:
+                    row[symbol] = raw
+        found: list[SignalBar | MissingBar] = []
+        for minute, row in rows.items():
+            self._keep(row)
+            bar = row.get(SIGNAL_SYMBOL)
+            if bar is None:
+                found.append(MissingBar(session.open + minute * _MINUTE, minute))
+            else:
+                found.append(SignalBar(bar.end, minute, bar.open, bar.high, bar.low, bar.close, bar.volume))
+        return found
 
     def missing(self) -> tuple[str, ...]:
         """Return the symbols that have not had one minute in this session."""
-        self._read()
+        if len(self._opens) == len(SYMBOLS):
+            return ()
         return tuple(symbol for symbol in SYMBOLS if symbol not in self._opens)
 
     def median_volume(self, symbol: str) -> float | None:
         """Return the median volume of the last minutes of this session, None while there are too few."""
-        self._read()
-        volumes = self._volumes.get(symbol, ())
-        return float(median(volumes)) if len(volumes) >= self._settings.volume_bars else None
+        wanted, volumes = self._settings.volume_bars, list[float]()
+        for bars in reversed(self._minutes):
+            bar = bars.get(symbol)
+            if bar is not None and bar.age_s < _MINUTE_S:
+                volumes.append(bar.volume)
+                if len(volumes) == wanted:
+                    return float(median(volumes))
+        return None
 
     def is_halted(self, symbol: str, snapshot: MarketSnapshot) -> bool:
         """Whether the symbol is said to be halted, or has had no fresh quote for too long."""
@@ -113,7 +112,6 @@ class FamilyMarket:
         """Return why this symbol may not be opened now."""
         if self.is_halted(symbol, snapshot):
             return Verdict.refuse(Reason.HALT_SUSPECTED, symbol=symbol)
-        self._read()
         first, last = self._opens.get(symbol), snapshot.prior_close.get(symbol)
         if first is not None and last is not None and last > 0:
             last /= self._splits.get(symbol, 1.0)

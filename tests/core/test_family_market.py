@@ -49,7 +49,7 @@ def feed() -> Feed:
 @pytest.fixture
 def market(feed: Feed) -> FamilyMarket:
     made = FamilyMarket(THREE, feed)
-    made.open_session(TODAY)
+    made.open_session()
     return made
 
 
@@ -110,8 +110,7 @@ def test_a_share_is_missing_until_its_first_minute(market: FamilyMarket) -> None
 def test_a_session_begins_without_the_minutes_of_the_one_before(market: FamilyMarket) -> None:
     for number in (1, 2, 3):
         see(market, number, 100.0)
-    tomorrow = DAY + timedelta(days=1)
-    market.open_session(session(tomorrow))
+    market.open_session()
     assert market.median_volume("TQQQ") is None
     assert market.missing() == ("QQQ", "TQQQ", "PSQ", "SQQQ")
 
