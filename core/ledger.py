@@ -156,7 +156,7 @@ class Ledger:
     def _chain(self) -> None:
         """Hand over to the sink what was appended since: each line with the hash of the one above.
 
-        Nobody sees a line before it is saved, and a session's lines in one go cost a third of what they do one by one.
+        Nobody sees a line before it is saved, and a session's lines in one go cost half of what they do one by one.
         """
         head, seq, counts = self._head, self._seq - len(self._unchained), self._counts
         for form, time, parts in self._unchained:
