@@ -45,7 +45,7 @@ class Books:
         self.flows_u6 = 0
         self.movements = 0
         self.changes = 0
-        """Records that may have changed a trade or a holding: all that were folded but marks."""
+        """Records that may have changed a trade or a holding: all that were folded but marks and verdicts."""
         self.closed_count = 0
         self.result_u6 = 0
         """Of all trades that are CLOSED: how many, and what they brought after fees."""
@@ -227,7 +227,7 @@ class Books:
         handler = _HANDLERS.get(kind)
         if handler is None:
             return ()
-        if kind is Kind.MARK:
+        if kind is Kind.MARK or kind is Kind.VERDICT:
             return (partial(handler, self),)  # of no trade and no holding
 
         def take(book: str, fields: Mapping[str, Any], time: datetime) -> None:

@@ -455,6 +455,19 @@ def test_orders_without_an_end_are_working_also_when_in_doubt(desk: Desk) -> Non
     assert desk.order(trade, legs).endswith("|OPEN|2")
 
 
+def test_a_record_that_may_change_a_trade_or_a_holding_counts_as_a_change(desk: Desk) -> None:
+    """Who keeps what he has read of trades compares this number: it may be too high, never too low."""
+    seen = [desk.books.changes]
+    trade = desk.open(put_spread())
+    seen.append(desk.books.changes)
+    desk.close(trade, price_u6=400_000)
+    seen.append(desk.books.changes)
+    assert seen == sorted(set(seen))
+    refused = {"gate": "vix", "allowed": False, "reason": Reason.VIX_STALE, "scale_e6": 0, "ages": {}, "detail": {}}
+    desk.ledger.append(Kind.VERDICT, BOOK, desk.now, **refused)
+    assert desk.books.changes == seen[-1], "a refusal changes neither"
+
+
 def test_refusals_are_counted_by_reason(desk: Desk) -> None:
     for reason in ("VIX_STALE", "VIX_STALE", "MAX_OPEN"):
         desk.ledger.append(
