@@ -473,8 +473,8 @@ class _Listed(Mapping[str, Mapping[date, int]]):
 
     def __getitem__(self, root: str) -> Mapping[date, int]:
         if root not in self._read:
-            if self._feed.time != self._minute:
-                raise KeyError(root)
+            if self._feed.time.date() != self._minute.date():
+                raise KeyError(root)  # a step that is late in its minute has the same universe, the next day another
             self._read[root] = self._feed.listed(root)
         return self._read[root]
 

@@ -66,8 +66,8 @@ class LeanMarket:
         self._counts: dict[str, dict[date, int]] = {}
         self._ladders: dict[tuple[str, date], _Ladder] = {}
         self._is_live = bool(algorithm.live_mode)
-        self._slice: Slice | None = None
-        self._slice_time = datetime.min
+        # One value: live, a step reads on one thread while the thread of the data brings the next slice.
+        self._present: tuple[datetime, Slice | None] = (datetime.min, None)
         self._halted: frozenset[str] = frozenset()
 
     # -------------------------------------------------------------------------------------- subscriptions, identities
@@ -175,8 +175,9 @@ class LeanMarket:
         """Take a slice in; returns its minute, None where it has no prices: live, LEAN also sends slices like that."""
         if self._is_live and not (data.bars.count or data.quote_bars.count):
             return None
-        self._slice, self._slice_time = data, self.time
-        return self._slice_time
+        minute = self.time
+        self._present = (minute, data)
+        return minute
 
     @property
     def time(self) -> datetime:
@@ -188,8 +189,8 @@ class LeanMarket:
         # Whatever is asked of LEAN costs some tenths of a microsecond, so nothing is asked that is known: these are
         # main.py's own subscriptions, without filling forward, and an index has no volume.
         found: dict[str, RawBar] = {}
-        data = self._slice
-        if data is None or self._slice_time != minute:
+        end, data = self._present
+        if data is None or end != minute:
             return found
         bars = data.bars
         for text in symbols:
@@ -203,8 +204,8 @@ class LeanMarket:
 
     def quotes_of(self, minute: datetime, symbols: Iterable[str]) -> Mapping[str, RawQuote]:
         found: dict[str, RawQuote] = {}
-        data = self._slice
-        if data is None or self._slice_time != minute:
+        end, data = self._present
+        if data is None or end != minute:
             return found
         bars = data.quote_bars
         for text in symbols:
@@ -225,8 +226,9 @@ class LeanMarket:
 
     def _chain(self, minute: datetime, root: str) -> OptionChain | None:
         """Return the chain of that very minute: an older slice is history and must not be read as new."""
-        data, canonical = self._slice, self._canonical.get(root)
-        if data is None or canonical is None or self._slice_time != minute:
+        end, data = self._present
+        canonical = self._canonical.get(root)
+        if data is None or canonical is None or end != minute:
             return None
         return _entry(data.option_chains, canonical)
 
@@ -237,10 +239,10 @@ class LeanMarket:
         # Nearly always every listed contract is there. By name they are read without LEAN's sorting them first.
         ladder = self._ladder(root, expiry)
         contracts = chain.contracts
-        found = self._by_name(contracts, ladder) if contracts.count == len(ladder.symbols) else None
-        return self._by_walking(chain, expiry) if found is None else found
+        found = self._by_name(minute, contracts, ladder) if contracts.count == len(ladder.symbols) else None
+        return self._by_walking(minute, chain, expiry) if found is None else found
 
-    def _by_name(self, contracts: OptionContracts, ladder: _Ladder) -> RawChain | None:
+    def _by_name(self, minute: datetime, contracts: OptionContracts, ladder: _Ladder) -> RawChain | None:
         """Return the rows of all listed contracts of an expiry, None where the chain does not have them all."""
         bids: list[float] = []
         asks: list[float] = []
@@ -250,9 +252,9 @@ class LeanMarket:
                 return None
             bids.append(contract.bid_price)
             asks.append(contract.ask_price)
-        return RawChain(self._slice_time, ladder.instruments, np.array(bids), np.array(asks))
+        return RawChain(minute, ladder.instruments, np.array(bids), np.array(asks))
 
-    def _by_walking(self, chain: OptionChain, expiry: date) -> RawChain | None:
+    def _by_walking(self, minute: datetime, chain: OptionChain, expiry: date) -> RawChain | None:
         known = self._instruments
         instruments: list[Instrument] = []
         bids: list[float] = []
@@ -268,7 +270,7 @@ class LeanMarket:
                 asks.append(contract.ask_price)
         if not instruments:
             return None
-        return RawChain(self._slice_time, tuple(instruments), np.array(bids), np.array(asks))
+        return RawChain(minute, tuple(instruments), np.array(bids), np.array(asks))
 
     def strikes(
         self, minute: datetime, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
@@ -299,7 +301,7 @@ class LeanMarket:
             if contract is not None:
                 rows.append((instrument, contract.bid_price, contract.ask_price))
         unread = (strikes[low - 1] if low else -inf, strikes[high] if high < len(strikes) else inf)
-        return RawStrikes(self._slice_time, rows, unread)
+        return RawStrikes(minute, rows, unread)
 
     def _ladder(self, root: str, expiry: date) -> _Ladder:
         """Return the listed contracts of an expiry by strike; made anew after every change of the universe."""

@@ -401,6 +401,15 @@ def test_todays_contracts_are_read_when_somebody_asks(data: MarketData, feed: St
     assert not snapshot.listed.get("SPX")
 
 
+def test_a_late_step_still_knows_todays_contracts_and_yesterdays_none(data: MarketData, feed: StubFeed) -> None:
+    """Live, the clock may have gone on by the time that a step asks."""
+    feed.counts["SPXW"] = {DAY: 240}
+    for later, found in ((at(10, 1), {DAY: 240}), (at(10) + timedelta(days=1), None)):
+        snapshot = see(data, feed.to(at(10)))
+        feed.to(later)
+        assert snapshot.listed.get("SPXW") == found
+
+
 # ----------------------------------------------------------------------------------------------------------- our model
 
 

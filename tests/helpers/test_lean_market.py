@@ -122,8 +122,8 @@ def with_universes(market: LeanMarket, universes: Universes) -> LeanMarket:
     )
     fresh = type(market)(algorithm)
     fresh.add_chain("SPXW", "SPX", market._canonical["SPXW"])
-    assert market._slice is not None
-    fresh.absorb(market._slice)
+    present: Any = market._present[1]
+    fresh.absorb(present)
     return fresh
 
 
