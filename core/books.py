@@ -21,6 +21,7 @@ from core.coverage import declared_nakeds, uncovered
 from core.errors import LedgerError
 from core.ledger_kinds import Kind, Take
 from core.order_records import PURPOSES, OrderRecords
+from core.quantities import add, agreed_quantity, scaled
 from core.reasons import Reason
 from core.trade_machine import TradeState, Trigger
 from core.trades import ClosingMark, OpenBreak, Trade, Uncovered, day_of
@@ -316,11 +317,11 @@ class Books:
             # The broker holds it as well from now on; the difference stays what it was.
             known = self.breaks[symbol]
             self.breaks[symbol] = replace(known, book_qty=known.book_qty + qty, broker_qty=known.broker_qty + qty)
-        _add(trade.legs, symbol, qty)
+        add(trade.legs, symbol, qty)
         trade.cash_u6 += cash
         trade.fees_u6 += fee
         if purpose.adds_risk:
-            _add(trade.opened_legs, symbol, qty)
+            add(trade.opened_legs, symbol, qty)
             trade.entry_cash_u6 += cash
         elif purpose in _CLOSING:
             trade.closings += 1
@@ -344,7 +345,7 @@ class Books:
             trade = self._trades[trade_id]
             part = -trade.legs[symbol] if abs(trade.legs[symbol]) <= abs(left) else left
             share = cash * part // left if left else 0
-            _add(trade.legs, symbol, part)
+            add(trade.legs, symbol, part)
             trade.cash_u6 += share
             trade.expired = True
             cash, left = cash - share, left - part
@@ -355,10 +356,10 @@ class Books:
             self._move(book, fields["deliver_symbol"], fields["deliver_qty"], time)
 
     def _move(self, book: str, symbol: str, qty: int, time: datetime) -> None:
-        _add(self._positions, symbol, qty)
+        add(self._positions, symbol, qty)
         self._held = None
         self.is_flat = not self._positions
-        _add(self._by_book, (book, symbol), qty)
+        add(self._by_book, (book, symbol), qty)
         self.movements += 1
         self._moved[symbol] = self.last_moved = time
 
@@ -380,11 +381,11 @@ class Books:
         symbol, num, den = fields["symbol"], fields["num"], fields["den"]
         for book in self.holders(symbol):
             held = self._by_book[(book, symbol)]
-            self._move(book, symbol, _scaled(held, num, den) - held, time)
+            self._move(book, symbol, scaled(held, num, den) - held, time)
         for trade in self._open.values():
             for legs in (trade.legs, trade.opened_legs):
                 if symbol in legs:
-                    _add(legs, symbol, _scaled(legs[symbol], num, den) - legs[symbol])
+                    add(legs, symbol, scaled(legs[symbol], num, den) - legs[symbol])
 
     def _trade_state(self, _book: str, fields: Mapping[str, Any], time: datetime) -> None:
         trade = self._trades.get(fields["trade"])
@@ -440,27 +441,6 @@ class Books:
                 self._watch_cover(trade, time)
 
 
-def agreed_quantity(ours: int, theirs: int) -> int:
-    """Return what two holdings have in common: the smaller one where the signs agree, else nothing."""
-    if ours * theirs <= 0:
-        return 0
-    return min(ours, theirs) if ours > 0 else max(ours, theirs)
-
-
-def _add(holdings: dict[Any, int], key: object, qty: int) -> None:
-    """Add to a holding; one that comes to nothing is no holding."""
-    after = holdings.get(key, 0) + qty
-    if after:
-        holdings[key] = after
-    else:
-        holdings.pop(key, None)
-
-
-def _scaled(held: int, num: int, den: int) -> int:
-    whole = abs(held) * num // den
-    return whole if held > 0 else -whole
-
-
 def _expect(field: str, given: int, folded: int) -> None:
     if given != folded:
         raise LedgerError(f"{field} = {given}: the fold of this ledger gives {folded}.")
@@ -486,4 +466,4 @@ _HANDLERS: Final[Mapping[Kind, Callable[[Books, str, Mapping[str, Any], datetime
     }
 )
 
-__all__ = ["Books", "ClosingMark", "OpenBreak", "Trade", "Uncovered", "agreed_quantity"]
+__all__ = ["Books", "ClosingMark", "OpenBreak", "Trade", "Uncovered"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core.books import Books, agreed_quantity
+from core.books import Books
 from core.closing import closing_structure
 from core.exit_plans import Exit
 from core.intents import allow_intent, record_intent
@@ -19,6 +19,7 @@ from core.net_quote import PriceLadder
 from core.order_checks import open_quantities
 from core.order_maker import OrderMaker
 from core.ports import Broker
+from core.quantities import agreed_quantity
 from core.reasons import Reason
 from core.settings import OrderSettings
 from core.trade_machine import TradeState

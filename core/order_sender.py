@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.books import Books, agreed_quantity
+from core.books import Books
 from core.closing import defined_width
 from core.errors import LedgerError
 from core.intents import allow_intent, ledger_detail
@@ -18,6 +18,7 @@ from core.market import MarketSnapshot
 from core.order_checks import OrderFacts, Throttle, judge_order, open_quantities
 from core.order_maker import Draft, OrderMaker
 from core.ports import Broker, OrderRequest
+from core.quantities import agreed_quantity
 from core.reasons import Reason
 from core.settings import OrderSettings
 from core.vocabulary import Gate, OrderOutcome, TradingState, Verdict, to_u6
