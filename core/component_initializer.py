@@ -106,10 +106,13 @@ class ComponentInitializer:
         self.self_test_errors: tuple[str, ...] = ()
         self.is_unbuilt = True
         """Whether something has still to be built; without that there is nothing to retry."""
-        self.causes: tuple[Cause, ...] = self._find_causes()
+        self.causes: tuple[Cause, ...] = ()
         """The trading-state causes of every critical component that is not READY."""
         self.failed: frozenset[str] = frozenset()
         """Components that could not be built, or had too many faults."""
+        self._lacking: tuple[Entry, ...] = ()
+        """Where those stand that do not serve, in the order of construction."""
+        self._look()
 
     def build(self, now: datetime) -> tuple[str, ...]:
         """Build everything whose needs are READY; returns the names that changed their status."""
@@ -169,8 +172,23 @@ class ComponentInitializer:
 
     def _set(self, entry: Entry, status: Status, error: str = "") -> None:
         entry.status, entry.error = status, error
-        self.causes = self._find_causes()
-        self.failed = frozenset(name for name, known in self._entries.items() if known.status is Status.FAILED)
+        self._look()
+
+    def _look(self) -> None:
+        """Find what follows from the statuses as they are."""
+        self._lacking = tuple(known for name in self._order if (known := self._entries[name]).status not in _SERVING)
+        self.failed = frozenset(known.row.name for known in self._lacking if known.status is Status.FAILED)
+        self.causes = tuple(
+            Cause(
+                f"component.{known.row.name}",
+                known.row.state,
+                Reason.COMPONENT_NOT_READY,
+                subject=known.row.name,
+                disposition=known.row.disposition,
+            )
+            for known in self._lacking
+            if known.row.state is not TradingState.ACTIVE
+        )
 
     # ---------------------------------------------------------------------------------------------------- at run time
 
@@ -211,32 +229,13 @@ class ComponentInitializer:
             for entry in (self._entries[name],)
         )
 
-    def _find_causes(self) -> tuple[Cause, ...]:
-        return tuple(
-            Cause(
-                f"component.{name}",
-                entry.row.state,
-                Reason.COMPONENT_NOT_READY,
-                subject=name,
-                disposition=entry.row.disposition,
-            )
-            for name in self._order
-            for entry in (self._entries[name],)
-            if entry.row.state is not TradingState.ACTIVE and entry.status in (Status.WAITING, Status.FAILED)
-        )
-
     def entry_refusal(self, strategy: str) -> Verdict | None:
         """Return why a strategy may not open now because of a component, None when all that it hangs on are READY."""
         if self.self_test_errors:
             return Verdict.refuse(Reason.SELF_TEST_FAILED, error=self.self_test_errors[0])
-        for name in self._order:
-            entry = self._entries[name]
-            if entry.status in _SERVING:
-                continue
-            concerned = entry.row.blocks is not Blocks.NOTHING and (
-                entry.row.blocks is not Blocks.ITSELF or name == strategy
-            )
-            if concerned:
+        for entry in self._lacking:
+            name, blocks = entry.row.name, entry.row.blocks
+            if blocks is not Blocks.NOTHING and (blocks is not Blocks.ITSELF or name == strategy):
                 return Verdict.refuse(
                     Reason.COMPONENT_NOT_READY, component=name, status=entry.status.value, error=entry.error
                 )
