@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from core.books import Books
@@ -19,6 +19,9 @@ from core.ledger_kinds import Kind
 from core.state_manager import StateManager
 from core.trade_machine import Trigger
 from core.vocabulary import Instrument, SettlementEvent, to_u6
+
+_KEPT = timedelta(days=7)
+"""So long a value is kept for which no contract waits, as long as the feed looks back."""
 
 
 class Settlement:
@@ -50,8 +53,17 @@ class Settlement:
         if day != self._day or past is not self._past:
             self._take_up()
             self._values.update(past)
+            if day != self._day:
+                self._drop_old(day)
             self._day, self._past = day, past
         self._regular = values
+
+    def _drop_old(self, day: date) -> None:
+        """Drop what settles nothing any more: a live run would carry three values a day in its snapshot for ever."""
+        held = (self._books.instrument(symbol) for symbol in self._books.positions())
+        needed = {(instrument.underlying, instrument.expiry) for instrument in held}
+        oldest = day - _KEPT
+        self._values = {key: value for key, value in self._values.items() if key[1] >= oldest or key in needed}
 
     def _take_up(self) -> None:
         for underlying, value in self._regular.items():

@@ -89,3 +89,16 @@ def test_the_values_of_this_day_and_the_days_before_travel_in_the_snapshot() -> 
     second.settlement.restore(first.settlement.state())
     assert second.settlement.state() == {f"SPX {DAY}": 5_898.0, f"SPX {NEXT}": 5_905.5}
     assert second.night(second.opened(put_spread())) == worth(5_898.0)
+
+
+def test_old_values_are_dropped_unless_a_contract_waits_for_one() -> None:
+    desk = Settled()
+    trade = desk.opened(put_spread())
+    for passed in range(30):
+        desk.settlement.observe(DAY + timedelta(days=passed), {"SPX": 5_898.0 - passed, "VIX": 20.0}, {})
+    days = [key.split()[1] for key in desk.settlement.state() if key.startswith("SPX")]
+    assert days[0] == DAY.isoformat(), "its settlement is late, and still known"
+    assert days[1:] == [(DAY + timedelta(days=passed)).isoformat() for passed in range(22, 30)]
+    assert desk.night(trade) == worth(5_898.0)
+    desk.settlement.observe(DAY + timedelta(days=30), {}, {})
+    assert DAY.isoformat() not in " ".join(desk.settlement.state())
