@@ -8,14 +8,14 @@ step alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from operator import attrgetter
 
 import numpy as np
-import numpy.typing as npt
 
+from core.chain_layout import ChainLayout
 from core.component_initializer import RETRY_MIN
 from core.contracts import UNDERLYING
 from core.market import (
@@ -30,7 +30,8 @@ from core.market import (
     StrikeRow,
     Strikes,
 )
-from core.ports import Floats, MarketFeed, RawBar, RawChain, RawQuote
+from core.on_demand import Listed, OnDemand
+from core.ports import MarketFeed, RawBar, RawChain, RawQuote
 from core.quote_judge import ChainSpreads, QuoteJudge, price, prices
 from core.session import OpeningPriceKeeper, SessionClock
 from core.settings import Settings
@@ -66,26 +67,6 @@ class _Seen:
     narrowest: float = math.inf
 
 
-@dataclass(slots=True)
-class _Layout:
-    """What the columns of a chain need beside prices, for as long as the same contracts come in the same order."""
-
-    came: tuple[Instrument, ...]
-    order: npt.NDArray[np.intp]
-    instruments: tuple[Instrument, ...]
-    strike: Floats
-    is_call: npt.NDArray[np.bool_]
-    tick: Floats
-
-    @staticmethod
-    def of(came: tuple[Instrument, ...]) -> _Layout:
-        strike = np.array([instrument.strike for instrument in came])
-        is_call = np.array([instrument.right is Right.CALL for instrument in came])
-        tick = np.array([instrument.tick for instrument in came])
-        order = np.lexsort((strike, is_call))
-        return _Layout(came, order, tuple(came[at] for at in order), strike[order], is_call[order], tick[order])
-
-
 class MarketData:
     """Makes one snapshot per step."""
 
@@ -109,7 +90,7 @@ class MarketData:
         self._seen: dict[str, _Seen] = {}
         self._followed: dict[tuple[str, date], ChainSpreads] = {}
         self._read_whole: dict[tuple[str, date], datetime] = {}
-        self._layouts: dict[tuple[str, date], _Layout] = {}
+        self._layouts: dict[tuple[str, date], ChainLayout] = {}
         self._sample = timedelta(minutes=settings.chain.spread_sample_min)
         self._prior_close: dict[str, float] = {}
         self._rv20: float | None = None
@@ -151,7 +132,7 @@ class MarketData:
         bars: dict[str, Bar] = {}
         for name, bar in self._bars.items():
             bars[name] = bar if bar.end == now else bar.seen_at(now)
-        on_demand = _OnDemand(self, feed, session, now, bars)
+        on_demand = OnDemand(self, feed, session, now, bars)
         if phase.market_open:
             for root, expiry in chains:
                 self._follow(on_demand, root, expiry)
@@ -173,7 +154,7 @@ class MarketData:
             bars=bars,
             opening=opening,
             prior_close=self._prior_close,
-            listed=_Listed(feed, minute),
+            listed=Listed(feed, minute),
             load_chain=on_demand.chain,
             rv20=self._rv20,
             feed_silent_s=0.0 if self._last_data == now else self._silent_s(session, now),
@@ -322,7 +303,7 @@ class MarketData:
 
     # ---------------------------------------------------------------------------------------------------------- chains
 
-    def _follow(self, on_demand: _OnDemand, root: str, expiry: date) -> None:
+    def _follow(self, on_demand: OnDemand, root: str, expiry: date) -> None:
         """Look at a chain every few minutes, so that the usual spread of each contract is known when one is opened."""
         key = (root, expiry)
         if key not in self._followed:
@@ -373,7 +354,7 @@ class MarketData:
             return None
         layout = self._layouts.get((root, expiry))
         if layout is None or layout.came != raw.instruments:
-            layout = self._layouts[root, expiry] = _Layout.of(raw.instruments)
+            layout = self._layouts[root, expiry] = ChainLayout.of(raw.instruments)
         bid, ask = prices(raw.bid[layout.order]), prices(raw.ask[layout.order])
         spreads = self._followed.get((root, expiry))
         if spreads is None:
@@ -414,75 +395,6 @@ class MarketData:
             return None
         discount = discount_factor(greeks.rate_pct, left)
         return black_price_of(instrument.strike, is_call, spot.close, volatility, left, discount)
-
-
-class _OnDemand:
-    """What a step reads only when somebody asks: chains, each at most once, and our own model's values.
-
-    A chain of another minute is none, so that after the step there is nothing to load any more.
-    """
-
-    __slots__ = ("_bars", "_data", "_feed", "_loaded", "_looks", "_now", "_session")
-
-    def __init__(
-        self, data: MarketData, feed: MarketFeed, session: Session, now: datetime, bars: Mapping[str, Bar]
-    ) -> None:
-        self._data = data
-        self._feed = feed
-        self._session = session
-        self._now = now
-        self._bars = bars
-        self._looks: dict[tuple[str, date], RawChain | None] = {}
-        self._loaded: dict[tuple[str, date], Chain | None] = {}
-
-    def look(self, root: str, expiry: date) -> RawChain | None:
-        """Return the chain as it came, read once in this step."""
-        key = (root, expiry)
-        if key not in self._looks:
-            self._looks[key] = self._data.look(self._feed, root, expiry, self._now)
-        return self._looks[key]
-
-    def chain(self, root: str, expiry: date) -> Chain | None:
-        key = (root, expiry)
-        if key not in self._loaded:
-            raw = self.look(root, expiry)
-            self._loaded[key] = None if raw is None else self._data.judged(raw, root, expiry, self._now)
-        return self._loaded[key]
-
-    def strikes(
-        self, root: str, expiry: date, near: float, each_side: int, also: Sequence[Instrument]
-    ) -> Strikes | None:
-        """Return the rows around a price and of some contracts, None where this step has loaded the whole chain."""
-        if (root, expiry) in self._loaded:
-            return None
-        return self._data.load_strikes(self._feed, root, expiry, self._now, near, each_side, also)
-
-    def model_price(self, instrument: Instrument) -> float | None:
-        return self._data.model_price(instrument, self._session, self._now, self._bars)
-
-
-class _Listed(Mapping[str, Mapping[date, int]]):
-    """Contracts per expiry of today's universe, by root; read from the feed when asked for."""
-
-    __slots__ = ("_feed", "_minute", "_read")
-
-    def __init__(self, feed: MarketFeed, minute: datetime) -> None:
-        self._feed = feed
-        self._minute = minute
-        self._read: dict[str, Mapping[date, int]] = {}
-
-    def __getitem__(self, root: str) -> Mapping[date, int]:
-        if root not in self._read:
-            if self._feed.time.date() != self._minute.date():
-                raise KeyError(root)  # a step that is late in its minute has the same universe, the next day another
-            self._read[root] = self._feed.listed(root)
-        return self._read[root]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._read)
-
-    def __len__(self) -> int:
-        return len(self._read)
 
 
 def _day_of(bar: RawBar) -> date:
