@@ -191,6 +191,17 @@ def test_python_of_lean_sees_our_start_up_file_and_packages_and_no_foreign_home(
     assert "PYTHONHOME" not in seen
 
 
+@pytest.mark.parametrize(("asked", "given"), [(None, "400000"), ("0", "0")])
+def test_nets_young_generation_is_small_unless_somebody_says_otherwise(
+    asked: str | None, given: str, tmp_path: Path, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if asked is not None:
+        monkeypatch.setenv("DOTNET_GCgen0size", asked)
+    monkeypatch.setenv("SCRIPT", '(work / "env.json").write_text(json.dumps(dict(os.environ)))')
+    run_task(installation, _task(tmp_path))
+    assert json.loads((tmp_path / "run" / "lean" / "env.json").read_text())["DOTNET_GCgen0size"] == given
+
+
 def test_too_long_a_run_is_stopped_as_lean_wants_to_be_stopped(
     tmp_path: Path, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
