@@ -190,7 +190,7 @@ class Assembly:
         yield "Breaker", self._breaker.level.name
         if parts.family is not None:
             yield from parts.family.statistics()
-        yield "Ledger head", parts.ledger.head_hash[:16]
+        yield "Ledger head", parts.ledger.chained_head[:16]
         if parts.recorder.anchor is not None:
             yield ANCHOR_CHANNEL, "{}:{}".format(*parts.recorder.anchor)
 

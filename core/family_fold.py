@@ -115,14 +115,6 @@ class FamilyFold:
             loss_limit_reached=loss_limit_reached,
         )
 
-    def bars_held(self, now: datetime) -> int:
-        """Return session bars from the first fill of what is held; 0 while nothing is."""
-        return 0 if self._held_since is None else _bars_since(self._held_since, now)
-
-    def bars_since_close(self, now: datetime) -> int | None:
-        """Return session bars from the fill that reached CASH, None before the first one of this session."""
-        return None if self._closed_at is None else _bars_since(self._closed_at, now)
-
     @property
     def opens_in_session(self) -> int:
         """Openings and additions that were sent in this session."""

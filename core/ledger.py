@@ -8,6 +8,7 @@ own field.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -76,9 +77,10 @@ class Ledger:
         self._sink = sink
         self._fold = fold
         self._durable_orders = durable_orders
-        self._head = GENESIS
+        self.chained_head = GENESIS
+        """Hash of the last line that is chained: for those who only look, also while another thread is in a step."""
         self._seq = 0
-        self._unchained: list[tuple[Form, datetime, list[str | datetime]]] = []
+        self._unchained: deque[tuple[Form, datetime, list[str | datetime]]] = deque()
         self.time = datetime.min
         """Time of the last line; no step may be stamped earlier."""
         self._retry_at = datetime.min
@@ -91,10 +93,10 @@ class Ledger:
         self._tail: list[dict[str, Any]] = []
         self._tail_since = 0
 
-    @property
-    def head_hash(self) -> str:
+    def head(self) -> str:
+        """Chain what waits, and return the hash of the last line.  Like `append`, only whose turn it is calls this."""
         self._chain()
-        return self._head
+        return self.chained_head
 
     @property
     def seq(self) -> int:
@@ -103,7 +105,7 @@ class Ledger:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        self._chain()
+        """Lines by kind, as far as they are chained."""
         return self._counts
 
     @property
@@ -120,7 +122,7 @@ class Ledger:
 
     def go_on(self, head: str, seq: int, time: datetime, counts: Mapping[str, int]) -> None:
         """Continue a ledger of an earlier process behind its last intact line."""
-        self._head, self._seq = head, seq
+        self.chained_head, self._seq = head, seq
         self.time = time
         self._tail_since = seq
         self._counts = dict(counts)
@@ -158,15 +160,16 @@ class Ledger:
 
         Nobody sees a line before it is saved, and a session's lines in one go cost half of what they do one by one.
         """
-        head, seq, counts = self._head, self._seq - len(self._unchained), self._counts
-        for form, time, parts in self._unchained:
-            text = form.line(head, seq, time, parts)
+        waiting, counts = self._unchained, self._counts
+        while waiting:
+            form, time, parts = waiting[0]
+            text = form.line(self.chained_head, self._seq - len(waiting), time, parts)
             head = hashlib.sha256(f"{text}}}".encode("ascii")).hexdigest()
             self._sink.write(f'{text},"hash":"{head}"}}')
+            # Only now is it done: a sink that fails gets this line again, and none twice.
+            waiting.popleft()
+            self.chained_head = head
             counts[form.kind] = counts.get(form.kind, 0) + 1
-            seq += 1
-        self._unchained.clear()
-        self._head = head
 
     def _kept(self, kind: Kind, book: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return the row of the tail, as it stands before the fold sees the record."""
@@ -208,7 +211,8 @@ class Ledger:
 
         Raises LedgerError when the store does not take it: a run whose ledger is lost has failed.
         """
-        self.append(Kind.RUN_ENDED, "", max(now, self.time), counts=dict(self.counts), **fields)
+        self._chain()
+        self.append(Kind.RUN_ENDED, "", max(now, self.time), counts=dict(self._counts), **fields)
         self._sealed = True
         if not self.flush(durable=True):
             raise LedgerError(f"The ledger of this run could not be saved: {self._failure}")

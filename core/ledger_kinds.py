@@ -14,7 +14,7 @@ from enum import StrEnum
 from json.encoder import encode_basestring_ascii as quote
 from operator import call
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from core.eastern import utc_text
 from core.errors import LedgerError
@@ -256,7 +256,7 @@ class Form:
         is_time = [schema[name].type == "time" for name in given]
         writes = [time_of if late else schema[name].write for name, late in zip(given, is_time, strict=True)]
         self._writes: list[Callable[[Any], str | datetime]] = [quote, *writes]
-        self._times = [place for place, late in enumerate(is_time, start=1) if late]
+        self._has_times = any(is_time)
         fixed = {"kind": quote(kind), "v": str(VERSION)}
         places = fixed | _PLACES
         for place, (name, late) in enumerate(zip(given, is_time, strict=True), start=len(_PLACES)):
@@ -282,8 +282,8 @@ class Form:
 
     def line(self, prev_hash: str, seq: int, time: datetime, parts: list[str | datetime]) -> str:
         """Return the line up to its last brace, before which the hash comes."""
-        for place in self._times:
-            parts[place] = utc_text(cast(datetime, parts[place]))
+        if self._has_times:
+            parts = [utc_text(part) if isinstance(part, datetime) else part for part in parts]
         return self._template.format(prev_hash, seq, utc_text(time), *parts)
 
     def check(self, fields: Mapping[str, Any]) -> dict[str, str]:

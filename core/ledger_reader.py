@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Final
 
 from core.eastern import from_utc_text
@@ -58,7 +59,7 @@ def replay_ledger(store: Store, run: str, fold: Fold) -> Replay:
     """
     is_mended = restore_torn_chunk(store, run)
     numbers = chunk_numbers(store, run)
-    found = Replay(next_chunk=numbers[-1] + 1 if numbers else 0)
+    found, fold = Replay(next_chunk=numbers[-1] + 1 if numbers else 0), cache(fold)
     if is_mended:
         found.torn = "The last write of the ledger's youngest chunk was torn; its copy was whole, and nothing is lost."
     for number in numbers:

@@ -189,7 +189,7 @@ class Recorder:
             **equity_u6,
         )
         # The head of the ledger, told to the world outside it: only that shows a rewrite of the whole file.
-        self.anchor = (self._ledger.seq - 1, self._ledger.head_hash)
+        self.anchor = (self._ledger.seq - 1, self._ledger.head())
         self._ledger.append(
             Kind.ANCHOR, "", now, head_seq=self.anchor[0], head_hash=self.anchor[1], channel=ANCHOR_CHANNEL
         )

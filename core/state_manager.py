@@ -304,7 +304,7 @@ class StateManager:
         return {
             "time": now.isoformat(),
             "ledger_seq": self._ledger.seq,
-            "ledger_head": self._ledger.head_hash,
+            "ledger_head": self._ledger.head(),
             "contracts": dict(contracts),
             "plans": {trade: plan_to_text(plan) for trade, plan in plans.items()},
             "held": sorted(self._held),

@@ -49,8 +49,8 @@ class LeanBroker:
         self._tickets: dict[str, list[OrderTicket]] = {}
         self._is_live = bool(algorithm.live_mode)
         self._properties = {tif: _properties(tif) for tif in PlanTif}  # LEAN copies them for each order
-        self._orders: dict[int, tuple[str, bool]] = {}
-        """Our name of an order by LEAN's number, and whether it is a settlement."""
+        self._orders: dict[int, tuple[str, bool, bool]] = {}
+        """Our name of an order by LEAN's number, whether it is a settlement, and whether one of a group."""
         # In a backtest holdings change with an order event, those of its symbol, or over night only; orders at work
         # also by a call of ours: what LEAN has said holds until then. Live the broker may change them at any time, and
         # nothing is kept.
@@ -126,8 +126,11 @@ class LeanBroker:
         """Let a step of that day begin: what was kept of the day before is forgotten."""
         if day != self._kept_on:
             self._kept_on = day
-            self._walked = self._working = None
-            self._quantities.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._walked = self._working = None
+        self._quantities.clear()
 
     def _moved(self, text: str, symbol: Symbol) -> None:
         """Note what LEAN holds of a symbol that an event has just moved: LEAN books before it tells."""
@@ -216,14 +219,18 @@ class LeanBroker:
         known = self._orders.get(number)
         if known is None:
             order = self._transactions.get_order_by_id(number)
-            known = self._orders[number] = (str(order.tag), order.type == OrderType.OPTION_EXERCISE)
-        tag, is_settlement = known
+            kind = order.type
+            known = (str(order.tag), kind == OrderType.OPTION_EXERCISE, kind == OrderType.COMBO_LIMIT)
+            self._orders[number] = known
+        tag, is_settlement, is_of_group = known
         symbol = event.symbol
         text = self._market.instrument(symbol).symbol
         # A whole second, as the pulse is stamped that folds it: a report is never younger than its line in the ledger.
         now: datetime = self._algorithm.time.replace(microsecond=0)
         quantity = int(event.fill_quantity)
-        if quantity and not self._is_live:
+        if is_of_group:
+            self._forget()  # LEAN has booked every leg before it tells of the first
+        elif quantity and not self._is_live:
             self._moved(text, symbol)
         if is_settlement:
             return SettlementEvent(text, quantity, None, bool(event.is_assignment), now)

@@ -142,6 +142,29 @@ class Shares:
         return sorted({found.rule for found in replay.findings.kept if found.severity is Severity.VIOLATION})
 
 
+def test_what_an_order_of_shares_has_moved_is_known_without_a_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = Shares("10:05=0.80 10:19=0.20 10:40=0.50").run("09:31")
+    broker: Any = shares.host.algorithm._assembly.parts.broker
+    kind = type(broker)
+    walk, walks, seen = kind._walk, list[object](), set[tuple[str, ...]]()
+
+    def counted(self: Any) -> dict[str, int]:
+        if self is broker:
+            walks.append(self)
+        found: dict[str, int] = walk(self)
+        return found
+
+    monkeypatch.setattr(kind, "_walk", counted)
+    for minute in range(5, 50):
+        shares.run(f"10:{minute:02d}")
+        fresh = kind(shares.host.algorithm, broker._market, margin_repeats=False)
+        assert dict(broker.positions()) == dict(fresh.positions()) == shares.held()
+        assert [broker.position(ticker) for ticker in PRICES] == [fresh.position(ticker) for ticker in PRICES]
+        seen.add(tuple(shares.held()))
+    assert seen == {(), ("TQQQ",), ("SQQQ",)}
+    assert not walks
+
+
 def test_etf_s18_an_orphan_of_the_engine_is_split_with_it_and_swept_once() -> None:
     wednesday = date(2025, 10, 29)
     shares = Shares(UP, sessions=3, split_on=wednesday).run("15:40")

@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 import pytest
 
+from core.ledger_sink import ChunkedSink
 from core.ports import RawChain
 from core.trade_machine import TradeState
 from tests.world import (
@@ -189,7 +190,18 @@ def test_what_leans_statistics_say_at_the_end_is_what_the_ledger_says() -> None:
     (closed,) = world.records("TRADE_CLOSED")
     assert shown["Closed trades"] == "1"
     assert shown["Result USD"] == f"{closed['pnl_u6'] / 1e6:,.2f}"
-    assert shown["Ledger head"] == world.parts.ledger.head_hash[:16]
+    assert shown["Ledger head"] == world.parts.ledger.head()[:16]
+
+
+def test_what_is_shown_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Live, another thread may be in a step, and in the ledger, while statistics and charts are made."""
+    world = World(prepare=filled_at_the_third_offer).run("10:45")
+    assembly = world.host.algorithm._assembly
+    written: list[str] = []
+    monkeypatch.setattr(ChunkedSink, "write", lambda _sink, line: written.append(line))
+    shown = dict(assembly._statistics())
+    assert (shown["Open trades"], len(shown["Ledger head"])) == ("1", 16)
+    assert not [*assembly.chart_points(), *written]
 
 
 def test_f0_14_on_a_cpi_day_nothing_is_opened() -> None:

@@ -311,11 +311,11 @@ class Desk:
 
     def refused(self, kind: Kind, **fields: object) -> str:
         """Return the sentence with which the ledger refuses a record; it must not have written it."""
-        before = self.ledger.seq, self.ledger.head_hash
+        before = self.ledger.seq, self.ledger.head()
         try:
             self.ledger.append(kind, BOOK, self.now, **fields)
         except LedgerError as error:
-            assert (self.ledger.seq, self.ledger.head_hash) == before
+            assert (self.ledger.seq, self.ledger.head()) == before
             return str(error)
         raise AssertionError(f"{kind} was written")
 

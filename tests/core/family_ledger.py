@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from core.books import Books
-from core.family import BOOK
+from core.family import BOOK, FamilyView, Trail
 from core.family_fold import FamilyFold
 from core.ledger_kinds import Kind
 from core.vocabulary import to_u6
@@ -31,6 +31,10 @@ class FamilyLedger:
     def write(self, kind: Kind, at: datetime, book: str = BOOK, **fields: Any) -> None:
         tell(self.books.takes, kind, book, fields, at)
         tell(self.fold.takes, kind, book, fields, at)
+
+    def view(self, now: datetime) -> FamilyView:
+        """Return what a decision would look at."""
+        return self.fold.view(now, Trail(), 18.0, loss_limit_reached=False)
 
     def open_session(self, day: date = DAY, close: time = time(16)) -> None:
         opened = clock("09:30", day)

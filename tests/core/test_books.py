@@ -107,7 +107,7 @@ def test_a_start_that_goes_on_keeps_the_books(desk: Desk) -> None:
     trade = desk.open()
     before = standing(desk.books)
     rows = [{"symbol": "QQQ", "qty": 7, "price_u6": 1, "mult": 1}]
-    desk.start(123, rows, resumed_from=desk.ledger.head_hash)
+    desk.start(123, rows, resumed_from=desk.ledger.head())
     assert standing(desk.books) == before
     assert desk.books.open_trades() == (trade,)
 
@@ -595,7 +595,7 @@ class AnyDay(RuleBasedStateMachine):
             self.desk.ledger.flush(durable=True)
             again = Books()
             found = replay_ledger(self.desk.store, RUN, again.takes)
-            assert (found.broken, found.head) == ("", self.desk.ledger.head_hash)
+            assert (found.broken, found.head) == ("", self.desk.ledger.head())
             assert standing(again) == standing(self.desk.books)
 
 

@@ -32,21 +32,21 @@ def is_orphaned(ledger: FamilyLedger) -> bool:
 
 def test_held_and_its_bars_come_from_fills(ledger: FamilyLedger) -> None:
     order = ledger.order(clock("10:06"), "TQQQ", 352, "OPEN")
-    assert (ledger.fold.held(), ledger.fold.bars_held(clock("10:06"))) == (CASH, 0)
+    assert (ledger.fold.held(), ledger.view(clock("10:06")).bars_held) == (CASH, 0)
     ledger.fill(clock("10:07"), order, "TQQQ", 200, 85.19)
     ledger.fill(clock("10:09"), order, "TQQQ", 152, 85.19)
     assert ledger.fold.held() is TQQQ
-    assert ledger.fold.bars_held(clock("10:17")) == 10
-    assert ledger.fold.bars_since_close(clock("10:17")) is None
+    assert ledger.view(clock("10:17")).bars_held == 10
+    assert ledger.view(clock("10:17")).bars_since_close is None
 
 
 def test_bars_since_the_close_count_from_the_fill_that_reached_cash(ledger: FamilyLedger) -> None:
     trade = ledger.buy("10:06", "10:07", "TQQQ", 352, 85.19)
     ledger.sell("10:30", trade, "TQQQ", 300, 85.0)
-    assert ledger.fold.bars_since_close(clock("10:30")) is None
+    assert ledger.view(clock("10:30")).bars_since_close is None
     ledger.sell("10:31", trade, "TQQQ", 52, 85.0)
     assert ledger.fold.held() is CASH
-    assert ledger.fold.bars_since_close(clock("10:36")) == 5
+    assert ledger.view(clock("10:36")).bars_since_close == 5
     assert ledger.fold.closed_in(clock("10:31"))
     assert not ledger.fold.closed_in(clock("10:32"))
 
@@ -92,8 +92,8 @@ def test_etf_41_every_counter_of_bars_begins_anew_at_the_open(ledger: FamilyLedg
     ledger.sell("15:45", trade, "TQQQ", 352, 85.0)
     ledger.close_session()
     ledger.open_session(TOMORROW)
-    fold, now = ledger.fold, clock("09:31", TOMORROW)
-    assert (fold.bars_since_close(now), fold.bars_held(now), fold.opens_in_session) == (None, 0, 0)
+    fold, view = ledger.fold, ledger.view(clock("09:31", TOMORROW))
+    assert (view.bars_since_close, view.bars_held, view.opens_in_session) == (None, 0, 0)
     assert fold.switched_side is None
 
 
@@ -104,10 +104,10 @@ def test_a_session_that_a_second_process_announces_goes_on(ledger: FamilyLedger)
     ledger.mark(clock("10:31"), 100_000.0)
     ledger.signal(clock("10:32"), "CASH", "SESSION_LOSS_LIMIT")
     ledger.open_session()
-    fold, now = ledger.fold, clock("10:40")
+    fold, view = ledger.fold, ledger.view(clock("10:40"))
     assert not fold.is_orphan_session
     assert fold.lost_too_much
-    assert (fold.bars_since_close(now), fold.bars_held(now), fold.opens_in_session, fold.scale) == (20, 9, 2, 0.5)
+    assert (view.bars_since_close, view.bars_held, view.opens_in_session, fold.scale) == (20, 9, 2, 0.5)
     assert fold.sleeve_equity_u6 == 100_000_000_000
     assert fold.session_pnl_usd({"TQQQ": Mark(85.19, fresh=True)}) == pytest.approx(-59.0)
 
@@ -216,7 +216,7 @@ def test_etf_21_the_fold_moves_only_with_fills(ledger: FamilyLedger) -> None:
     ledger.order(clock("10:06"), "TQQQ", 352, "OPEN")
     ledger.write(Kind.ORDER_OUTCOME, clock("10:07"), order="x", outcome="CANCELLED", filled=0, left=352)
     assert ledger.fold.held() is CASH
-    assert ledger.fold.bars_held(clock("11:00")) == 0
+    assert ledger.view(clock("11:00")).bars_held == 0
 
 
 def test_the_loss_limit_is_for_the_whole_session_and_for_that_one_alone(ledger: FamilyLedger) -> None:

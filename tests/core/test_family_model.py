@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.family import BOOK, SYMBOLS, FamilyView, SizeVerdict, SizingFacts, Standing, Trail, side_of
+from core.family import BOOK, SYMBOLS, SizeVerdict, SizingFacts, Standing, Trail, side_of
 from core.family_reconciler import FamilyHoldings, FamilyOrder, FamilyWorking, reconcile
 from core.market import Quote, QuoteVerdict
 from core.reasons import Reason
@@ -131,10 +131,7 @@ class Book:
         self.trail = self.policy.advance(self.trail, reading)
         fold = self.ledger.fold
         held = fold.held()
-        view = FamilyView(
-            held, fold.bars_held(now), fold.bars_since_close(now), fold.switched_side, fold.opens_in_session,
-            self.trail, 18.0,
-        )  # fmt: skip
+        view = fold.view(now, self.trail, 18.0, loss_limit_reached=False)
         phase = CLOCK.phase(now)
         decision = self.gate.apply(self.policy.decide(reading, view), phase, held)
         self.ledger.signal(now, decision.target.value)

@@ -53,6 +53,46 @@ def test_the_first_line_in_full() -> None:
     assert store.joined().decode() == f'{body},"hash":"{digest}"}}\n'
 
 
+class Moody:
+    """A sink that fails once, at its second line."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.has_failed = False
+
+    def write(self, line: str) -> None:
+        if len(self.lines) == 1 and not self.has_failed:
+            self.has_failed = True
+            raise MemoryError
+        self.lines.append(line)
+
+    def open_chunk(self) -> None: ...
+
+    def flush(self, *, durable: bool) -> None: ...
+
+
+def test_a_line_that_the_sink_did_not_take_comes_again_and_none_twice() -> None:
+    ledger = Ledger(sink := Moody(), lambda _kind: (), durable_orders=False)
+    for text in "abc":
+        ledger.append(Kind.ALERT, "", at(9, 30), severity="INFO", code="X", text=text)
+    with pytest.raises(MemoryError):
+        ledger.flush(durable=True)
+    ledger.flush(durable=True)
+    records = [json.loads(line) for line in sink.lines]
+    assert [record["seq"] for record in records] == [0, 1, 2]
+    assert [record["prev_hash"] for record in records] == [GENESIS, *(record["hash"] for record in records[:-1])]
+    assert ledger.chained_head == records[-1]["hash"] == ledger.head()
+
+
+def test_looking_at_the_head_writes_nothing(desk: Desk) -> None:
+    """Statistics are made outside of the step's turn, perhaps while another thread is in one."""
+    desk.ledger.head()
+    before = desk.ledger.chained_head
+    desk.ledger.append(Kind.ALERT, "", desk.now, severity="INFO", code="X", text="waits")
+    assert desk.ledger.chained_head == before
+    assert desk.ledger.head() != before
+
+
 def test_every_line_names_the_hash_of_the_line_above(desk: Desk) -> None:
     desk.open()
     previous = GENESIS
@@ -60,21 +100,21 @@ def test_every_line_names_the_hash_of_the_line_above(desk: Desk) -> None:
         record = json.loads(line)
         assert (record["prev_hash"], record["seq"], record["v"]) == (previous, number, 1)
         previous = record["hash"]
-    assert previous == desk.ledger.head_hash
+    assert previous == desk.ledger.head()
 
 
 def test_the_same_records_give_the_same_hash() -> None:
     first, second = Desk(), Desk()
     for one in (first, second):
         one.close(one.open())
-    assert first.ledger.head_hash == second.ledger.head_hash
+    assert first.ledger.head() == second.ledger.head()
 
 
 def test_the_head_is_the_last_line_that_was_written_saved_or_not(desk: Desk) -> None:
     heads: list[str] = []
     for number in range(3):
         desk.ledger.append(Kind.FAULT, "", at(9, 30), name=f"F{number}")
-        heads.append(desk.ledger.head_hash)
+        heads.append(desk.ledger.head())
     assert desk.store.blobs == {}
     assert [json.loads(line)["hash"] for line in lines(desk)[-3:]] == heads
 

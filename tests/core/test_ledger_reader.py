@@ -57,7 +57,7 @@ def replayed(store: MemoryStore) -> tuple[Replay, Books]:
 def test_a_replay_gives_the_same_books_and_the_same_head() -> None:
     found, books = replayed(copied(DAY))
     assert standing(books) == standing(DAY.books)
-    assert (found.head, found.seq, found.time) == (DAY.ledger.head_hash, DAY.ledger.seq, DAY.now)
+    assert (found.head, found.seq, found.time) == (DAY.ledger.head(), DAY.ledger.seq, DAY.now)
     assert found.counts == DAY.ledger.counts
     assert (found.torn, found.broken, found.next_chunk) == ("", "", 2)
 
@@ -122,7 +122,7 @@ def test_a_chunk_torn_while_it_was_written_over_comes_back_from_its_copy(cut: in
     whole = store.blobs[key]
     store.blobs[key] = whole[:cut]
     found, books = replayed(store)
-    assert (found.head, found.broken) == (DAY.ledger.head_hash, "")
+    assert (found.head, found.broken) == (DAY.ledger.head(), "")
     assert ("nothing is lost" in found.torn) == (cut < len(whole))
     assert standing(books) == standing(DAY.books)
 
@@ -139,7 +139,7 @@ def test_a_copy_that_is_torn_or_changed_is_left_alone(data: st.DataObject) -> No
     else:
         store.blobs[copy_key(RUN)] = bytes(copy[:place])
     found, _books = replayed(store)
-    assert (found.head, found.torn, found.broken) == (DAY.ledger.head_hash, "", "")
+    assert (found.head, found.torn, found.broken) == (DAY.ledger.head(), "", "")
 
 
 def test_a_changed_copy_does_not_replace_what_was_torn() -> None:
@@ -161,7 +161,7 @@ def test_an_older_copy_does_not_undo_a_longer_chunk() -> None:
     desk.ledger.flush(durable=True)
     desk.store.blobs[copy_key(RUN)] = old
     found, _books = replayed(desk.store)
-    assert found.head == desk.ledger.head_hash
+    assert found.head == desk.ledger.head()
 
 
 def test_a_line_taken_out_of_the_middle_is_a_break() -> None:

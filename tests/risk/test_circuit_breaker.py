@@ -550,6 +550,18 @@ def test_fp26_the_state_is_typed_complete_and_comes_back_equal() -> None:
     assert again.state() == stored
 
 
+def test_a_breaker_that_takes_a_state_over_judges_the_next_mark_by_it() -> None:
+    """What it has seen before says nothing: a mark that was far from every limit may be below one of the other's."""
+    account = Account()
+    account.mark("10:00", START)
+    before = account.breaker.state()
+    account.mark("10:01", START * 1.05)
+    account.breaker.restore(before)
+    account.mark("10:02", START * 1.04)
+    account.fall("10:03", START * 1.04 * 0.98)
+    assert account.breaker.state()["high_u6"] == round(START * 1.04 * 1e6)
+
+
 @pytest.mark.parametrize(
     ("stored", "named"),
     [
