@@ -71,15 +71,15 @@ def bench_lean(
     embedded: list[ChildRun] = []
     embedded_idle: list[ChildRun] = []
     with progress("Measuring", quiet=quiet) as advance:
+        shares = _run(SHARES, installation, market, parameters)  # first: it is the one whose parts may be missing
         for number in range(repeats):
             idle.append(_run(IDLE, installation, market, parameters))
-            advance((3 * number + 1) / (3 * repeats + 1))
-            ours.append(_run(OURS, installation, market, parameters))
             advance((3 * number + 2) / (3 * repeats + 1))
+            ours.append(_run(OURS, installation, market, parameters))
+            advance((3 * number + 3) / (3 * repeats + 1))
             embedded.append(run_child(market, overrides=overrides))
             embedded_idle.append(run_child(market, algorithm=IDLE_ALGORITHM, overrides=overrides))
-            advance((3 * number + 3) / (3 * repeats + 1))
-        shares = _run(SHARES, installation, market, parameters)
+            advance((3 * number + 4) / (3 * repeats + 1))
     return [*compare(idle, ours, embedded, embedded_idle), *where(shares)]
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.world import World
 from tools.bench import IDLE_ALGORITHM, ChildRun, Figure, market_of, run_child
 from tools.bench_lean import IDLE, OURS, SHARES, WARMING_UP, LeanRun, bench_lean, compare, where
 from tools.errors import BulkheadUsageError
-from tools.measured.stages import REST, Stages
+from tools.measured.stages import REST, Stages, timed_methods
 from tools.measured.stopwatch import Stopwatch
 from tools.paths import ROOT
 
@@ -139,3 +140,8 @@ def test_main_runs_with_all_of_its_parts_timed() -> None:
 @pytest.mark.parametrize("name", [IDLE, OURS, SHARES])
 def test_the_measured_algorithms_are_there(name: str) -> None:
     assert (ROOT / Path("tools") / "measured" / f"{name}.py").is_file()
+
+
+def test_what_is_timed_is_there() -> None:
+    World()  # the edge is imported with an engine
+    assert all(callable(getattr(kind, name, None)) for _part, kind, name in timed_methods())

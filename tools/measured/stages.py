@@ -22,7 +22,7 @@ PARTS: Final[dict[str, dict[str, str]]] = {
     "engine: account, holdings, orders": {
         "helpers.lean_broker:LeanBroker": "account position positions open_orders find send cancel translate"
     },
-    "market data": {"core.market_data:MarketData": "observe with_quotes load"},
+    "market data": {"core.market_data:MarketData": "observe with_quotes look load_strikes judged"},
     "reconciliation": {"core.reconciliation:Reconciler": "reconcile"},
     "limits": {
         "risk.vix_manager:VixManager": "read watch rule",
@@ -30,7 +30,7 @@ PARTS: Final[dict[str, dict[str, str]]] = {
         "risk.circuit_breaker:CircuitBreaker": "watch rule",
         "risk.account_phases:AccountPhases": "watch rule",
         "risk.margin_manager:MarginManager": "watch rule bounds usage",
-        "risk.concentration_manager:ConcentrationManager": "watch rule",
+        "risk.concentration_manager:ConcentrationManager": "rule",
         "risk.chain_gate:ChainGate": "watch rule admit",
     },
     "exits": {"core.leaving:Leaving": "leave leave_book"},
@@ -57,7 +57,7 @@ class Stages:
 
     def time_parts(self) -> None:
         """Time every part in the whole process; to be called before the parts are joined."""
-        for part, kind, name in _methods():
+        for part, kind, name in timed_methods():
             setattr(kind, name, self.timed(part, getattr(kind, name)))
 
     def timed(self, part: str, work: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,7 +88,7 @@ class Stages:
         self._since = now
 
 
-def _methods() -> Iterator[tuple[str, type, str]]:
+def timed_methods() -> Iterator[tuple[str, type, str]]:
     """Yield part, class and name of everything that is timed; imported here, since the edge needs an engine."""
     for part, places in PARTS.items():
         for place, names in places.items():
