@@ -17,7 +17,6 @@ from core.assembly import Assembly, assemble
 from core.eastern import to_utc
 from core.errors import SettingsError
 from core.family import SYMBOLS
-from core.session import SessionClock
 from core.settings import AccountType as PlanAccount, Brokerage as PlanBrokerage, Mode, Settings
 from helpers.lean_broker import LeanBroker
 from helpers.lean_charts import LeanCharts
@@ -61,7 +60,7 @@ class BulkheadAlgorithm(QCAlgorithm):
         # A backtest has pulses where a step may run, and none at night: LEAN takes as long for a pulse as for a price.
         times = (
             self.time_rules.every(timedelta(seconds=5))
-            if self.live_mode
+            if self._is_live
             else FuncTimeRule("minutes with a step", self._minutes_in_utc)
         )
         # One handler only: LEAN runs the scheduled events of one minute in changing order.
@@ -117,7 +116,8 @@ class BulkheadAlgorithm(QCAlgorithm):
                 self._market.add_share(ticker, share.symbol)
 
     def _minutes_in_utc(self, days: Iterable[datetime]) -> list[datetime]:
-        clock = SessionClock(self._plan.session)
+        assert self._assembly is not None, "a backtest is assembled before its pulses are"
+        clock = self._assembly.parts.clock
         end = self._plan.run.end + _SETTLING_SPAN
         minutes: list[datetime] = []
         for day in days:

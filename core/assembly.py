@@ -244,7 +244,7 @@ def assemble(
     assembly = Assembly(parts, run, phases, breaker, identities)
     gateway = parts.gateway
     parts.recorder.contracts = lambda: {
-        symbol: identities.identifier(symbol) for symbol in sorted({*books.positions(), *gateway.symbols_at_work()})
+        symbol: identities.identifier(symbol) for symbol in sorted({*books.positions(), *gateway.orders.symbols})
     }
     parts.recorder.orders = gateway.orders
     for strategy in parts.strategies:

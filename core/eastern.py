@@ -29,9 +29,7 @@ def to_utc(naive: datetime) -> datetime:
 @lru_cache(maxsize=64)
 def utc_text(naive: datetime) -> str:
     """Return a naive New York time as `2025-11-28T18:00:00.000000Z`.  The records of one step share it."""
-    before, after = _offsets(naive.date())
-    moment = naive - (before if naive.hour < _CHANGE_HOUR else after)
-    return moment.isoformat(timespec="microseconds") + "Z"
+    return to_utc(naive).isoformat(timespec="microseconds") + "Z"
 
 
 def from_utc_text(text: str) -> datetime:

@@ -113,13 +113,8 @@ class Entering:
                 self._parts.state.drive(trade.id, Trigger.DENIED, snapshot.time)
 
     def _lifecycle(self, strategy: Strategy, snapshot: MarketSnapshot) -> Verdict | None:
-        parts = self._parts
-        refusal = (
-            parts.initializer.entry_refusal(strategy.name)
-            or parts.state.entry_refusal(strategy.name, snapshot.time)
-            or self._board.refusal(Gate.LIFECYCLE, strategy.name)
-        )
-        if refusal is None and parts.gateway.opening_of(strategy.name) is not None:
+        refusal = lifecycle_refusal(self._parts, self._board, strategy.name, snapshot.time)
+        if refusal is None and self._parts.gateway.opening_of(strategy.name) is not None:
             refusal = Verdict.refuse(Reason.ENTRY_WORKING)
         if refusal is None and self._spacing_left(snapshot.time) > 0:
             refusal = Verdict.refuse(Reason.ENTRY_SPACING, minutes_left=self._spacing_left(snapshot.time))
@@ -163,6 +158,17 @@ class Entering:
         parts.gateway.open(intent, snapshot)
         # The exit plan lives in the snapshot alone: it must outlive a process that dies while it sends the order.
         parts.recorder.save_state(snapshot.time)
+
+
+def lifecycle_refusal(
+    parts: Parts, board: StateBoard, name: str, now: datetime, symbols: Sequence[str] = ()
+) -> Verdict | None:
+    """Return why a strategy or book may not open at all now: a component, its own standing, the trading state."""
+    return (
+        parts.initializer.entry_refusal(name)
+        or parts.state.entry_refusal(name, now)
+        or board.refusal(Gate.LIFECYCLE, name, symbols)
+    )
 
 
 def _today(strategy: Strategy, session: Session) -> _Today:

@@ -7,7 +7,7 @@ in the middle of one reads the rest from history.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 
 from core.family import SIGNAL_SYMBOL, SYMBOLS
@@ -55,18 +55,16 @@ class FamilyMarket:
         past = self._past(session, number) if number > self._seen + 1 else []
         self._seen = number
         self._keep(snapshot.bars)
-        bar = snapshot.bars.get(SIGNAL_SYMBOL)
-        if bar is None or bar.age_s >= _MINUTE_S:
-            return (*past, MissingBar(now, number))
-        return (*past, SignalBar(now, number, bar.open, bar.high, bar.low, bar.close, bar.volume))
+        bar = _fresh(snapshot.bars, SIGNAL_SYMBOL)
+        return (*past, MissingBar(now, number) if bar is None else _signal_bar(bar, now, number))
 
     def _keep(self, bars: Mapping[str, Bar]) -> None:
         """Keep a minute as it came: its volumes are read when something is opened."""
         self._minutes.append(bars)
         if len(self._opens) < len(SYMBOLS):
             for symbol in SYMBOLS:
-                bar = bars.get(symbol)
-                if bar is not None and bar.age_s < _MINUTE_S:  # else this minute brought none
+                bar = _fresh(bars, symbol)
+                if bar is not None:
                     self._opens.setdefault(symbol, bar.open)
 
     def _past(self, session: Session, number: int) -> list[SignalBar | MissingBar]:
@@ -81,10 +79,8 @@ class FamilyMarket:
         for minute, row in rows.items():
             self._keep(row)
             bar = row.get(SIGNAL_SYMBOL)
-            if bar is None:
-                found.append(MissingBar(session.open + minute * _MINUTE, minute))
-            else:
-                found.append(SignalBar(bar.end, minute, bar.open, bar.high, bar.low, bar.close, bar.volume))
+            due = session.open + minute * _MINUTE
+            found.append(MissingBar(due, minute) if bar is None else _signal_bar(bar, bar.end, minute))
         return found
 
     def missing(self) -> tuple[str, ...]:
@@ -97,8 +93,8 @@ class FamilyMarket:
         """Return the median volume of the last minutes of this session, None while there are too few."""
         wanted, volumes = self._settings.volume_bars, list[float]()
         for bars in reversed(self._minutes):
-            bar = bars.get(symbol)
-            if bar is not None and bar.age_s < _MINUTE_S:
+            bar = _fresh(bars, symbol)
+            if bar is not None:
                 volumes.append(bar.volume)
                 if len(volumes) == wanted:
                     return float(median(volumes))
@@ -118,3 +114,13 @@ class FamilyMarket:
             if abs(first / last - 1.0) > self._settings.unexplained_gap_fraction:
                 return Verdict.refuse(Reason.UNEXPLAINED_GAP, symbol=symbol, open=first, last_close=last)
         return None
+
+
+def _fresh(bars: Mapping[str, Bar], symbol: str) -> Bar | None:
+    """Return the bar that its minute brought, None where it brought none."""
+    bar = bars.get(symbol)
+    return bar if bar is not None and bar.age_s < _MINUTE_S else None
+
+
+def _signal_bar(bar: Bar, end: datetime, number: int) -> SignalBar:
+    return SignalBar(end, number, bar.open, bar.high, bar.low, bar.close, bar.volume)

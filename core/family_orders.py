@@ -86,7 +86,7 @@ class FamilyOrders:
         return FamilyHoldings(fold.shares(), theirs, fold.closed_in(now), fold.opens_sent_in(now))
 
     def parents(self) -> tuple[Parent, ...]:
-        every = self._gateway.parents()
+        every = self._gateway.orders.parents
         if not every:
             return ()  # as in most minutes
         return tuple(parent for parent in every if parent.strategy == BOOK and not parent.is_done)
@@ -149,7 +149,7 @@ class FamilyOrders:
 
     def reserved_usd(self) -> float:
         """Return the worst cost of all buying orders at work, of every book."""
-        return sum(self._cost(parent) for parent in self._gateway.parents() if not parent.is_done)
+        return sum(self._cost(parent) for parent in self._gateway.orders.parents if not parent.is_done)
 
     def _cost(self, parent: Parent) -> float:
         child = parent.working

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from core.containment import Containment
+from core.entering import lifecycle_refusal
 from core.family_desk import FamilyDesk
 from core.leaving import Leaving
 from core.market import MarketSnapshot
 from core.parts import Parts
 from core.settings import Mode
 from core.trading_state import StateBoard
-from core.vocabulary import Gate, Intent, Verdict
+from core.vocabulary import Intent, Verdict
 from helpers.funnel import Funnel
 
 
@@ -70,12 +71,7 @@ class FamilyStage:
             self._parts.recorder.notes(notes, snapshot.time)
 
     def _lifecycle(self, snapshot: MarketSnapshot) -> Verdict | None:
-        parts, name = self._parts, self._desk.name
-        return (
-            parts.initializer.entry_refusal(name)
-            or parts.state.entry_refusal(name, snapshot.time)
-            or self._board.refusal(Gate.LIFECYCLE, name, self._symbols)
-        )
+        return lifecycle_refusal(self._parts, self._board, self._desk.name, snapshot.time, self._symbols)
 
     def _owned(self, snapshot: MarketSnapshot, intent: Intent) -> Verdict | None:
         self._parts.recorder.ask_vix(snapshot)

@@ -144,7 +144,7 @@ def _list_of(write: Write, expected: str) -> Write:
 
 def _map_of(write: Write, expected: str) -> Write:
     def written(value: Any) -> str:
-        if not (type(value) is dict or isinstance(value, Mapping)):
+        if not _is_map(value):
             _refuse(value)
         if not value:
             return "{}"
@@ -159,6 +159,10 @@ def _map_of(write: Write, expected: str) -> Write:
             raise
 
     return written
+
+
+def _is_map(value: object) -> bool:
+    return type(value) is dict or isinstance(value, Mapping)
 
 
 def _inside(write: Write, value: object, expected: str, path: str) -> str:
@@ -188,7 +192,7 @@ def _row(text: str) -> Write:
     columns = [(name, f'"{name}":', types[name].write) for name in sorted(types)]
 
     def written(value: Any) -> str:
-        if not (type(value) is dict or isinstance(value, Mapping)) or not required <= value.keys():
+        if not _is_map(value) or not required <= value.keys():
             raise Refused(value, f"an object with the fields {names}")
         try:
             texts = [lead + write(value[name]) for name, lead, write in columns if name in value]

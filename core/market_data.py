@@ -32,7 +32,7 @@ from core.market import (
 )
 from core.on_demand import Listed, OnDemand
 from core.ports import MarketFeed, RawBar, RawChain, RawQuote
-from core.quote_judge import ChainSpreads, QuoteJudge, price, prices
+from core.quote_judge import ChainSpreads, QuoteJudge, middle_of, price, prices
 from core.session import OpeningPriceKeeper, SessionClock
 from core.settings import Settings
 from core.vocabulary import Instrument, Right, Structure
@@ -271,8 +271,7 @@ class MarketData:
         median = None if followed is None else followed.median(symbol)
         if raw is not None and (raw.end == now or (raw.end < now and raw.end.date() == today)):
             if seen.raw is None or raw.end > seen.raw.end:
-                if raw.end != self._last_data:
-                    self._heard(raw.end)
+                self._heard(raw.end)
                 if raw.bid is not None and raw.ask is not None and raw.ask > raw.bid > 0:
                     spread = raw.ask - raw.bid
                     seen.spreads.append(spread)
@@ -287,7 +286,8 @@ class MarketData:
             # Only a spread of a multiple of the narrowest one can be one of their median.
             and last.ask - last.bid > self._settings.chain.blowout_multiple * seen.narrowest
         ):  # fmt: skip
-            median = _median(seen.spreads)
+            seen.spreads.sort()
+            median = middle_of(seen.spreads)
         is_halted = bool(halted) and (symbol in halted or instrument.underlying in halted)
         quote = self._judge.judge(instrument, seen.raw, now, halted=is_halted, median=median)
         quotes[symbol] = quote
@@ -334,8 +334,7 @@ class MarketData:
         raw = feed.strikes(self._minute, root, expiry, near, each_side, also)
         if raw is None or not raw.rows or not self._is_of_now(raw.end, now):
             return None
-        if self._last_data != raw.end:
-            self._heard(raw.end)
+        self._heard(raw.end)
         spreads = self._followed.get((root, expiry))
         rows: list[StrikeRow] = []
         for instrument, raw_bid, raw_ask in raw.rows:
@@ -400,12 +399,6 @@ class MarketData:
 def _day_of(bar: RawBar) -> date:
     """Return the session a daily bar belongs to: it may be stamped with the close or with the midnight after it."""
     return (bar.end - timedelta(microseconds=1)).date()
-
-
-def _median(spreads: list[float]) -> float:
-    """Return the median of some spreads, which are in order after that."""
-    spreads.sort()
-    return (spreads[(len(spreads) - 1) // 2] + spreads[len(spreads) // 2]) / 2
 
 
 def _realised_volatility(closes: list[float], wanted: int) -> float | None:

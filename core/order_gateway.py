@@ -84,9 +84,6 @@ class OrderGateway:
     def open_session(self) -> None:
         self._sender.open_session()
 
-    def parents(self) -> tuple[Parent, ...]:
-        return self.orders.parents
-
     def working_children(self) -> tuple[Child, ...]:
         return self.orders.children
 
@@ -97,9 +94,6 @@ class OrderGateway:
     def closing_of(self, trade: str) -> Parent | None:
         """Return the live closing of a trade, repairs apart; there is never more than one."""
         return self.orders.closing(trade)
-
-    def symbols_at_work(self) -> tuple[str, ...]:
-        return self.orders.symbols
 
     # ----------------------------------------------------------------------------------- 1 fold reports, watch clocks
 

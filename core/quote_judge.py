@@ -98,6 +98,11 @@ def prices(column: Floats) -> Floats:
     return np.where((column > 0) & (column < np.inf), column, np.nan)
 
 
+def middle_of(spreads: Sequence[float]) -> float:
+    """Return the median of spreads that stand in order."""
+    return (spreads[(len(spreads) - 1) // 2] + spreads[len(spreads) // 2]) / 2
+
+
 class ChainSpreads:
     """Spreads of the contracts of a chain so far in the session, kept sorted.
 
@@ -117,43 +122,31 @@ class ChainSpreads:
 
     def _take_in(self) -> None:
         looks, self._looks = self._looks, []
-        kept, is_in = self._sorted, self._is_in
         for look in looks:
-            if look.end > self._minute:
-                self._minute = look.end
-                is_in.clear()
             spreads = (prices(look.ask) - prices(look.bid)).tolist()
             for instrument, spread in zip(look.instruments, spreads, strict=True):
-                symbol = instrument.symbol
-                if spread > 0 and symbol not in is_in:
-                    is_in.add(symbol)
-                    known = kept.get(symbol)
-                    if known is None:
-                        kept[symbol] = [spread]
-                    else:
-                        insort(known, spread)
+                self._add(look.end, instrument.symbol, spread)
+
+    def _add(self, minute: datetime, symbol: str, spread: float) -> None:
+        if not spread > 0:
+            return
+        if minute > self._minute:
+            self._minute = minute
+            self._is_in.clear()
+        if symbol not in self._is_in:
+            self._is_in.add(symbol)
+            insort(self._sorted.setdefault(symbol, []), spread)
 
     def medians(self, instruments: Sequence[Instrument]) -> list[float]:
         """Return the medians of contracts, NaN where none is known."""
-        if self._looks:
-            self._take_in()
-        found: list[float] = []
-        for instrument in instruments:
-            spreads = self._sorted.get(instrument.symbol)
-            if spreads:
-                count = len(spreads)
-                found.append((spreads[(count - 1) // 2] + spreads[count // 2]) / 2)
-            else:
-                found.append(math.nan)
-        return found
+        found = [self.median(instrument.symbol) for instrument in instruments]
+        return [math.nan if median is None else median for median in found]
 
     def median(self, symbol: str) -> float | None:
         if self._looks:
             self._take_in()
         spreads = self._sorted.get(symbol)
-        if not spreads:
-            return None
-        return (spreads[(len(spreads) - 1) // 2] + spreads[len(spreads) // 2]) / 2
+        return middle_of(spreads) if spreads else None
 
     def usual(self, minute: datetime, symbol: str, spread: float) -> float | None:
         """Take in a contract's spread in the minute that ended, in points (not above 0, or NaN: it has no market), and
@@ -161,17 +154,5 @@ class ChainSpreads:
         """
         if self._looks:
             self._take_in()
-        spreads = self._sorted.get(symbol)
-        if spread > 0:
-            if minute > self._minute:
-                self._minute = minute
-                self._is_in.clear()
-            if spreads is None:
-                spreads = self._sorted[symbol] = []
-            if symbol not in self._is_in:
-                self._is_in.add(symbol)
-                insort(spreads, spread)
-        if not spreads:
-            return None
-        count = len(spreads)
-        return (spreads[(count - 1) // 2] + spreads[count // 2]) / 2
+        self._add(minute, symbol, spread)
+        return self.median(symbol)

@@ -209,8 +209,7 @@ class Recorder:
         has_bars = phase.market_open and snapshot.time > session.open
         if trades or self._vix != (vix.verdict, vix.regime):
             self._vix_record(vix, snapshot.time)
-        plays = trades or self.lately_in_play or not books.is_flat or self.orders.symbols
-        if has_bars and (plays or not self._marked_open):
+        if has_bars and (trades or self.lately_in_play or not self._marked_open or self._in_play()):
             self._mark(snapshot)
             self._marked_open = True
 

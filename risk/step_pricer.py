@@ -200,12 +200,11 @@ class StepPricer:
             found[member.symbol] = None
             if priced is None or place is None:
                 continue
-            volatility: float | None = priced.volatility_of(place)
-            if volatility is not None and math.isnan(volatility):
-                if not priced.is_worthless(place):
-                    continue
-                volatility = None
-            found[member.symbol] = ModelView(member, priced.forward, volatility, priced.years, priced.discount)
+            volatility = priced.volatility_of(place)
+            is_unknown = math.isnan(volatility)
+            if not is_unknown or priced.is_worthless(place):
+                known = None if is_unknown else volatility
+                found[member.symbol] = ModelView(member, priced.forward, known, priced.years, priced.discount)
 
     def _turn_to(self, snapshot: MarketSnapshot) -> None:
         """Forget what was priced from other inputs: a view is made of the chains and the bars of a moment alone."""

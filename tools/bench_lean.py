@@ -72,6 +72,7 @@ def bench_lean(
     embedded_idle: list[ChildRun] = []
     with progress("Measuring", quiet=quiet) as advance:
         shares = _run(SHARES, installation, market, parameters)  # first: it is the one whose parts may be missing
+        advance(1 / (3 * repeats + 1))
         for number in range(repeats):
             idle.append(_run(IDLE, installation, market, parameters))
             advance((3 * number + 2) / (3 * repeats + 1))

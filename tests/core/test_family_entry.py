@@ -23,13 +23,6 @@ NOBODY: Any = None
 
 
 @pytest.fixture
-def ledger() -> FamilyLedger:
-    made = FamilyLedger()
-    made.open_session()
-    return made
-
-
-@pytest.fixture
 def entry(ledger: FamilyLedger) -> FamilyEntry:
     sizer = FamilySizer(SETTINGS, Brokerage.INTERACTIVE_BROKERS)
     return FamilyEntry(

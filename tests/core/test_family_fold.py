@@ -19,13 +19,6 @@ CASH, TQQQ = FamilyTarget.CASH, FamilyTarget.TQQQ
 TOMORROW = DAY + timedelta(days=1)
 
 
-@pytest.fixture
-def ledger() -> FamilyLedger:
-    made = FamilyLedger()
-    made.open_session()
-    return made
-
-
 def is_orphaned(ledger: FamilyLedger) -> bool:
     return ledger.fold.is_orphan_session
 

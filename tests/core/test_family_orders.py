@@ -13,7 +13,7 @@ from core.ledger_kinds import Kind
 from core.settings import Brokerage
 from core.settings_etf import EtfRotationSettings
 from core.vocabulary import Instrument, Intent, IntentKind, Ladder, Purpose
-from core.working_orders import Parent, Style
+from core.working_orders import Parent, Style, WorkingOrders
 from tests.core.family_ledger import FamilyLedger, clock
 
 NOBODY: Any = None
@@ -25,10 +25,7 @@ class Gateway:
     """Knows what works, and nothing else."""
 
     def __init__(self) -> None:
-        self.at_work: tuple[Parent, ...] = ()
-
-    def parents(self) -> tuple[Parent, ...]:
-        return self.at_work
+        self.orders = WorkingOrders()
 
     def guard(self, book: str, judge: object) -> None:
         """It sends nothing: nobody is asked."""
@@ -41,13 +38,6 @@ def opening(symbol: str) -> Parent:
         "intent", intent, Purpose.OPEN, structure, 10, Ladder.ENTRY, None, NOON, NOON, NOON + timedelta(seconds=60),
         style=Style.FIXED,
     )  # fmt: skip
-
-
-@pytest.fixture
-def ledger() -> FamilyLedger:
-    made = FamilyLedger()
-    made.open_session()
-    return made
 
 
 @pytest.fixture
@@ -96,9 +86,9 @@ def test_the_end_of_the_session_is_seen(orders: FamilyOrders) -> None:
 
 def test_an_opening_that_begins_to_work_and_ends_is_seen(orders: FamilyOrders, gateway: Gateway) -> None:
     quiet = orders.standing(NOON, is_over=False)
-    gateway.at_work = (opening("TQQQ"),)
+    gateway.orders.parents = (opening("TQQQ"),)
     assert orders.standing(NOON, is_over=False).opening == {"TQQQ"}
-    gateway.at_work = ()
+    gateway.orders.parents = ()
     assert orders.standing(NOON, is_over=False) == quiet
 
 

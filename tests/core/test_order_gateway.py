@@ -46,14 +46,14 @@ def test_an_entry_never_passes_its_worst_price_when_the_market_runs_away(desk: O
 
 
 def test_what_is_at_work_is_known_from_its_plan_to_its_end(desk: OrderDesk) -> None:
-    assert (desk.gateway.parents(), desk.gateway.symbols_at_work()) == ((), ())
+    assert (desk.gateway.orders.parents, desk.gateway.orders.symbols) == ((), ())
     trade = desk.enter()
-    assert [parent.trade for parent in desk.gateway.parents()] == [trade.id]
-    assert desk.gateway.symbols_at_work() == CONDOR.symbols
+    assert [parent.trade for parent in desk.gateway.orders.parents] == [trade.id]
+    assert desk.gateway.orders.symbols == CONDOR.symbols
     desk.broker.fill()
     desk.step()
     assert trade.state is TradeState.OPEN
-    assert (desk.gateway.parents(), desk.gateway.symbols_at_work()) == ((), ())
+    assert (desk.gateway.orders.parents, desk.gateway.orders.symbols) == ((), ())
 
 
 def test_a_step_that_gives_the_same_price_leaves_the_order_alone(desk: OrderDesk) -> None:
@@ -335,7 +335,7 @@ def test_flatten_leg_by_leg_ends_when_only_a_bidless_long_is_left(desk: OrderDes
     desk.run(3)
     assert trade.legs == {LP: 1}
     assert trade.state is TradeState.SETTLING
-    assert desk.gateway.parents() == ()
+    assert desk.gateway.orders.parents == ()
     assert "DENIED_NOT_REDUCING" not in desk.refusals()
 
 
